@@ -1,0 +1,48 @@
+# Needs Python 3.11-3.13, make and git; everything else is installed into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test lint bench notebooks build clean
+
+demo: $(VENV)/.base
+	$(BIN)/dsmodel demo --output out/demo
+
+test: $(VENV)/.test lint
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest notebooks --nbval --nbval-sanitize-with notebooks/sanitize.cfg -p no:randomly -p no:doctest --override-ini addopts=
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check dsmodel tests benchmarks
+	$(BIN)/ruff format --check dsmodel tests benchmarks
+	$(BIN)/mypy
+
+bench: $(VENV)/.bench
+	$(BIN)/python benchmarks/compare.py
+
+# Runs every notebook and stores its outputs; review the diff before committing.
+notebooks: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt nbconvert
+	$(BIN)/python -m jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+
+build: $(VENV)/.test
+	$(BIN)/python -m build --outdir dist
+
+clean:
+	rm -rf $(VENV) dist build out
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable '.[test]'
+	touch $@ $(VENV)/.base
+
+$(VENV)/.bench: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable '.[bench]'
+	touch $@ $(VENV)/.base
