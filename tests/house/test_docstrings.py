@@ -11,7 +11,9 @@ import pytest
 
 import dsmodel
 
-SECTION = re.compile(r"^ *(Parameters|Returns|Yields|Raises|Source|Examples|Notes|Attributes|See Also)\n *-{3,}$", re.M)
+SECTION = re.compile(
+    r"^ *(Parameters|Returns|Yields|Raises|Source|Examples|Notes|Attributes|See Also)\n *-{3,}$", re.MULTILINE
+)
 
 
 def public_functions() -> Iterator[tuple[str, Any]]:
@@ -45,7 +47,7 @@ def test_public_functions_keep_the_form(name: str) -> None:
     assert text, "no docstring"
     assert "Raises" in sections(function), "no Raises section"
     parameters = [p for p in inspect.signature(function).parameters if p not in {"self", "cls"}]
-    missing = [p for p in parameters if not re.search(rf"^\**{p}\b|, \**{p}\b", text, re.M)]
+    missing = [p for p in parameters if not re.search(rf"^\**{p}\b|, \**{p}\b", text, re.MULTILINE)]
     assert missing == [], f"parameters without a promise: {missing}"
 
 
@@ -54,9 +56,7 @@ def test_public_functions_keep_the_form(name: str) -> None:
     [
         info.name
         for folder in ("kube", "cni")
-        for info in pkgutil.iter_modules(
-            importlib.import_module(f"dsmodel.{folder}").__path__, f"dsmodel.{folder}."
-        )
+        for info in pkgutil.iter_modules(importlib.import_module(f"dsmodel.{folder}").__path__, f"dsmodel.{folder}.")
     ],
 )
 def test_kube_and_cni_modules_name_their_sources(module: str) -> None:

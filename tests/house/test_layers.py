@@ -42,7 +42,17 @@ HOMES = {
     "msgspec": ("io/",),
     "click": ("cli.py", "cli/"),
     "jinja2": ("reports/", "cli.py", "cli/"),
-    "pandas": ("cluster/", "graph/", "io/", "planning/", "reports/", "plots", "widgets/", "cli", "kube/flags.py"),
+    "pandas": (
+        "cluster/",
+        "graph/",
+        "io/",
+        "planning/",
+        "reports/",
+        "plots",
+        "widgets/",
+        "cli",
+        "kube/flags.py",
+    ),
 }
 
 

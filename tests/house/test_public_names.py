@@ -37,7 +37,7 @@ def test_every_public_object_has_a_docstring() -> None:
 
 
 def test_import_loads_no_heavy_library() -> None:
-    code = "import dsmodel, sys; print([m for m in %r if m in sys.modules])" % (HEAVY,)
+    code = f"import dsmodel, sys; print([m for m in {HEAVY!r} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
 
