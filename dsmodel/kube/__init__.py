@@ -1,1 +1,28 @@
+"""Kubernetes' own rules: versions, configuration, node IPAM, Services and flags, each as its component applies them."""
 
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_DOORS = {
+    "ClusterConfig": "config",
+    "ControlPlane": "control_plane",
+    "KubeVersion": "versions",
+    "NodeIPAM": "node_ipam",
+    "check_flags": "flags",
+    "config_from_flags": "flags",
+}
+
+__all__ = ["ClusterConfig", "ControlPlane", "KubeVersion", "NodeIPAM", "check_flags", "config_from_flags"]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a door opens on anything
+    owner = _DOORS.get(name)
+    if owner is None:
+        raise AttributeError(f"module 'dsmodel.kube' has no attribute {name!r}; it offers {', '.join(__all__)}")
+    return getattr(importlib.import_module(f"dsmodel.kube.{owner}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

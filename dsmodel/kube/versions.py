@@ -1,0 +1,403 @@
+"""What a Kubernetes minor version means for addressing: feature gates, behaviours and limits, as rows.
+
+A version is data here: every other module asks ``KubeVersion("1.36").gate(name)`` or ``.rule(name)`` and never
+compares versions itself. A row says since which minor version a value holds and where that was read.
+
+Not known here: patch releases (a behaviour that was backported counts from the minor it first appeared in), gates
+that do not touch addressing, and anything a distribution patches.
+
+Sources: ``pkg/features/kube_features.go`` of v1.20.2 and v1.36.2, the release notes between them, the KEPs named in
+the rows, and recordings of the components of v1.20, 1.21, 1.23, 1.26 and 1.36.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dsmodel.errors import InvalidConfig, UnsupportedVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["GATES", "NEWEST", "OLDEST", "RULES", "Gate", "GateRow", "KubeVersion", "Rule"]
+
+# the modelled window, as minor versions of Kubernetes 1
+OLDEST = 20
+NEWEST = 36
+
+_VERSION = re.compile(r"v?1\.(\d+)(?:\.\d+)?(?:[-+].*)?")
+
+
+@dataclass(frozen=True)
+class GateRow:
+    """One stage of a feature gate, in force from a minor version on."""
+
+    since: int
+    stage: str
+    default: bool
+    locked: bool = False
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A feature gate: its stages in order, when the switch itself disappeared, and what then holds."""
+
+    rows: tuple[GateRow, ...]
+    source: str
+    removed: int | None = None
+    after_removal: bool = True
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A behaviour or limit that changed with a minor version: (since, value) in ascending order."""
+
+    meaning: str
+    rows: tuple[tuple[int, Any], ...]
+    source: str
+
+
+def _gate(*rows: tuple[int, str, bool] | tuple[int, str, bool, bool], source: str, removed: int | None = None) -> Gate:
+    """Build a gate that stays on once it is removed."""
+    return Gate(tuple(GateRow(*row) for row in rows), source, removed)
+
+
+GATES: dict[str, Gate] = {
+    "AllowServiceExternalIPs": _gate((36, "GA", True), source="KEP-5707"),
+    "CloudDualStackNodeIPs": _gate(
+        (27, "alpha", False),
+        (29, "beta", True),
+        (30, "GA", True, True),
+        source="KEP-3705",
+        removed=35,
+    ),
+    "DisableAllocatorDualWrite": _gate(
+        (31, "alpha", False),
+        (33, "beta", False),
+        (34, "GA", True),
+        (35, "GA", True, True),
+        source="KEP-1880, pkg/features/kube_features.go",
+    ),
+    "EndpointSlice": _gate(
+        (16, "alpha", False), (17, "beta", True), (21, "GA", True, True), source="KEP-752", removed=25
+    ),
+    "EndpointSliceProxying": _gate(
+        (18, "alpha", False), (19, "beta", True), (22, "GA", True, True), source="KEP-752", removed=25
+    ),
+    "IPv6DualStack": _gate(
+        (15, "alpha", False),
+        (21, "beta", True),
+        (23, "GA", True, True),
+        source="KEP-563; a leftover reference in kube-controller-manager went in 1.27 (#116255)",
+        removed=25,
+    ),
+    "LoadBalancerIPMode": _gate((29, "alpha", False), (30, "beta", True), (32, "GA", True, True), source="KEP-1860"),
+    "MixedProtocolLBService": _gate(
+        (20, "alpha", False), (24, "beta", True), (26, "GA", True, True), source="KEP-1435", removed=28
+    ),
+    "MultiCIDRRangeAllocator": Gate(
+        (GateRow(25, "alpha", default=False),),
+        "KEP-2593, withdrawn",
+        removed=29,
+        after_removal=False,
+    ),
+    "MultiCIDRServiceAllocator": _gate(
+        (27, "alpha", False),
+        (31, "beta", False),
+        (33, "GA", True),
+        (34, "GA", True, True),
+        source="KEP-1880; off through its beta, unlike the KEP text; pkg/features/kube_features.go",
+    ),
+    "PodHostIPs": _gate(
+        (28, "alpha", False), (29, "beta", True), (30, "GA", True, True), source="KEP-2681", removed=32
+    ),
+    "RelaxedServiceNameValidation": _gate((34, "alpha", False), (36, "beta", True), source="KEP-5311"),
+    "ServiceCIDRStatusFieldWiping": _gate((36, "GA", True), source="pkg/features/kube_features.go of v1.36.2"),
+    "ServiceIPStaticSubrange": _gate(
+        (24, "alpha", False), (25, "beta", True), (26, "GA", True, True), source="KEP-3070", removed=28
+    ),
+    "ServiceLBNodePortControl": _gate(
+        (20, "alpha", False), (22, "beta", True), (24, "GA", True, True), source="KEP-1864", removed=26
+    ),
+    "ServiceNodePortStaticSubrange": _gate(
+        (27, "alpha", False), (28, "beta", True), (29, "GA", True, True), source="KEP-3668", removed=31
+    ),
+    "StrictIPCIDRValidation": _gate((33, "alpha", False), (36, "beta", True), source="KEP-4858"),
+}
+
+# Minor versions between two recorded ones follow release notes where a row says so.
+RULES: dict[str, Rule] = {
+    "advertise_address_family_checked": Rule(
+        "kube-apiserver refuses to start when its advertise address is not of the first service range's family",
+        ((20, False), (22, True)),
+        "recordings of 1.20 and 1.36; NewBootstrapController of pkg/controlplane/controller.go in between",
+    ),
+    "bitmap_service_range_host_bits": Rule(
+        "most host bits of a service range while it is kept in a bitmap",
+        ((20, 20),),
+        "validateClusterIPFlags of cmd/kube-apiserver/app/options/validation.go",
+    ),
+    "bitmap_ipv6_service_addresses": Rule(
+        "how many addresses of an IPv6 service range the bitmap can reach, the first one included",
+        ((20, 65536),),
+        "NewAllocatorCIDRRange of pkg/registry/core/service/ipallocator/allocator.go; recordings of /108",
+    ),
+    "ipv6_service_prefix_length": Rule(
+        "shortest IPv6 service prefix that IPAddress objects can be allocated from",
+        ((20, 64),),
+        "NewIPAllocator of pkg/registry/core/service/ipallocator/ipallocator.go; recordings of /63 and /56",
+    ),
+    "kubelet_dual_node_ip_cloud_providers": Rule(
+        "values of --cloud-provider with which kubelet accepts two addresses in --node-ip, gates left out",
+        ((20, ("",)), (27, ("", "external"))),
+        "cmd/kubelet/app/server.go of v1.20.2; k8s.io/component-helpers/node/util/ips.go; KEP-3705",
+    ),
+    "kube_proxy_modes": Rule(
+        "values of --proxy-mode that exist",
+        (
+            (20, ("", "userspace", "iptables", "ipvs")),
+            (26, ("", "iptables", "ipvs")),
+            (29, ("", "iptables", "ipvs", "nftables")),
+        ),
+        "pkg/proxy/apis/config/validation/validation.go; KEP-3866",
+    ),
+    "kube_proxy_local_modes": Rule(
+        "values of --detect-local-mode that exist",
+        (
+            (20, ("", "ClusterCIDR", "NodeCIDR")),
+            (23, ("", "ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix")),
+        ),
+        "pkg/proxy/apis/config/types.go of v1.20.2 and v1.36.2; KEP-2450",
+    ),
+    "kube_proxy_dual_stack_by_host": Rule(
+        "kube-proxy serves both families whenever the host can, whatever the cluster uses",
+        ((20, False), (23, True)),
+        "cmd/kube-proxy/app/server.go; KEP-563",
+    ),
+    "max_nodes": Rule("published scale limit of nodes in a cluster", ((20, 5000),), "SIG Scalability thresholds"),
+    "max_pods": Rule("published scale limit of pods in a cluster", ((20, 150_000),), "SIG Scalability thresholds"),
+    "max_pods_per_node": Rule("kubelet's default maxPods", ((20, 110),), "pkg/kubelet/apis/config/v1beta1/defaults.go"),
+    "max_services": Rule("published scale limit of Services", ((20, 10_000),), "SIG Scalability thresholds"),
+    "max_services_per_namespace": Rule(
+        "published scale limit of Services in a namespace", ((20, 5000),), "SIG Scalability thresholds"
+    ),
+    "max_endpoints_per_service": Rule(
+        "published scale limit of endpoints of a Service", ((20, 250),), "SIG Scalability thresholds"
+    ),
+    "minimum_service_range_size": Rule(
+        "fewest addresses of the first service range",
+        ((20, 8),),
+        "ServiceIPRange of pkg/controlplane/services.go; recordings of 1.20 and 1.36",
+    ),
+    "node_ipam_cloud_allocators": Rule(
+        "kube-controller-manager still carries the IPAMFromCloud, IPAMFromCluster and CloudAllocator types",
+        ((20, True), (31, False)),
+        "KEP-2395; pkg/controller/nodeipam/nolegacyprovider.go",
+    ),
+    "node_ipam_family_mask_flags_on_single_stack": Rule(
+        "--node-cidr-mask-size-ipv4/-ipv6 may be used on a single-stack cluster (the one that fits its family)",
+        ((20, False), (21, True)),
+        "recordings of 1.20 and 1.36; setNodeCIDRMaskSizes of cmd/kube-controller-manager/app/core.go in between",
+    ),
+    "node_ipam_retries_by_itself": Rule(
+        "a node that got no CIDR is tried again without anything touching it, leaking at every try",
+        ((20, False), (30, True)),
+        "#123238: the range allocator moved to a rate-limited queue",
+    ),
+    "node_ipam_ipv6_block_bits": Rule(
+        "most bits between an IPv6 cluster CIDR and a node's block",
+        ((20, 16),),
+        "NewCIDRSet of pkg/controller/nodeipam/ipam/cidrset/cidr_set.go; IPv4 has no such limit",
+    ),
+    "service_range_static_band": Rule(
+        "dynamic cluster IPs avoid the lower band while the upper has room",
+        ((20, False), (25, True)),
+        "KEP-3070, on by default since 1.25; recordings of 1.20 and 1.36",
+    ),
+}
+
+
+@dataclass(frozen=True, order=True, init=False, repr=False)
+class KubeVersion:
+    """A minor version of Kubernetes, and the door to everything that depends on one.
+
+    Parameters
+    ----------
+    text : str or KubeVersion
+        ``"1.36"``, ``"v1.36.2"`` or ``"v1.36.2+k3s1"``; patch and build are dropped.
+
+    Raises
+    ------
+    UnsupportedVersion
+        Not a version, or outside the modelled window 1.20 to 1.36.
+
+    Examples
+    --------
+    >>> KubeVersion("v1.36.2")
+    KubeVersion('1.36')
+    >>> KubeVersion("1.9") < KubeVersion("1.36")
+    Traceback (most recent call last):
+    dsmodel.errors.UnsupportedVersion: Kubernetes version '1.9' is outside the modelled window; use 1.20 to 1.36
+    """
+
+    minor: int
+
+    def __init__(self, text: str | KubeVersion) -> None:
+        match = _VERSION.fullmatch(str(text).strip())
+        if match is None:
+            raise UnsupportedVersion(
+                f"{text!r} is no Kubernetes version; write it like '1.{NEWEST}' or 'v1.{NEWEST}.2'"
+            )
+        minor = int(match[1])
+        if not OLDEST <= minor <= NEWEST:
+            raise UnsupportedVersion(
+                f"Kubernetes version {str(text)!r} is outside the modelled window; use 1.{OLDEST} to 1.{NEWEST}"
+            )
+        object.__setattr__(self, "minor", minor)
+
+    def gate(self, name: str, feature_gates: Mapping[str, bool] | None = None) -> bool:
+        """Tell whether a feature is on, as a component started with these gates would have it.
+
+        Parameters
+        ----------
+        name : str
+            Feature gate, in Kubernetes' spelling.
+        feature_gates : mapping of str to bool, optional
+            What ``--feature-gates`` says; other gates in it are not looked at.
+
+        Returns
+        -------
+        bool
+            The override, else the version's default; what holds for good once the gate is removed; False before it
+            exists.
+
+        Raises
+        ------
+        InvalidConfig
+            A gate this model has no row for; an override of a gate this version does not know or has locked. The
+            words are the component's.
+
+        Examples
+        --------
+        >>> KubeVersion("1.20").gate("IPv6DualStack"), KubeVersion("1.21").gate("IPv6DualStack")
+        (False, True)
+        >>> KubeVersion("1.20").gate("IPv6DualStack", {"IPv6DualStack": True})
+        True
+        >>> KubeVersion("1.23").gate("IPv6DualStack", {"IPv6DualStack": False})
+        Traceback (most recent call last):
+        dsmodel.errors.InvalidConfig: cannot set feature gate IPv6DualStack to false, feature is locked to true
+        """
+        row = self.gate_row(name)
+        override = None if feature_gates is None else feature_gates.get(name)
+        if override is None:
+            return row.default if row else self._beyond(name)
+        if row is None:
+            raise InvalidConfig(f"unrecognized feature gate: {name} (Kubernetes {self} does not know it; drop it)")
+        if row.locked and override != row.default:
+            raise InvalidConfig(
+                f"cannot set feature gate {name} to {_go(override)}, feature is locked to {_go(row.default)}"
+            )
+        return bool(override)
+
+    def gate_row(self, name: str) -> GateRow | None:
+        """Return the stage a gate is at.
+
+        Parameters
+        ----------
+        name : str
+            Feature gate, in Kubernetes' spelling.
+
+        Returns
+        -------
+        GateRow or None
+            None when this version does not know the gate: not yet, or no longer.
+
+        Raises
+        ------
+        InvalidConfig
+            A gate this model has no row for.
+
+        Examples
+        --------
+        >>> KubeVersion("1.33").gate_row("MultiCIDRServiceAllocator")
+        GateRow(since=33, stage='GA', default=True, locked=False)
+        >>> KubeVersion("1.36").gate_row("IPv6DualStack") is None
+        True
+        """
+        gate = GATES.get(name)
+        if gate is None:
+            raise InvalidConfig(
+                f"no feature gate {name!r} is modelled; the modelled ones are {', '.join(sorted(GATES))}"
+            )
+        if gate.removed is not None and self.minor >= gate.removed:
+            return None
+        return next((row for row in reversed(gate.rows) if row.since <= self.minor), None)
+
+    def gates(self) -> dict[str, GateRow]:
+        """Return every modelled gate this version knows, by name.
+
+        Returns
+        -------
+        dict of str to GateRow
+            Sorted by name.
+
+        Raises
+        ------
+        None
+            Every version in the window has an answer.
+
+        Examples
+        --------
+        >>> sorted(KubeVersion("1.20").gates())[-1]
+        'ServiceLBNodePortControl'
+        """
+        rows = {name: self.gate_row(name) for name in sorted(GATES)}
+        return {name: row for name, row in rows.items() if row is not None}
+
+    def rule(self, name: str) -> Any:  # noqa: ANN401 - a rule's value is a bool, a number or a tuple, as its row says
+        """Return the value a behaviour or limit has in this version.
+
+        Parameters
+        ----------
+        name : str
+            A key of `RULES`.
+
+        Returns
+        -------
+        object
+            The value of the newest row that is not younger than this version.
+
+        Raises
+        ------
+        InvalidConfig
+            No such rule.
+
+        Examples
+        --------
+        >>> KubeVersion("1.20").rule("node_ipam_retries_by_itself"), KubeVersion("1.36").rule("max_nodes")
+        (False, 5000)
+        """
+        rule = RULES.get(name)
+        if rule is None:
+            raise InvalidConfig(f"no rule {name!r} is modelled; the modelled ones are {', '.join(sorted(RULES))}")
+        return next(value for since, value in reversed(rule.rows) if since <= self.minor)
+
+    def _beyond(self, name: str) -> bool:
+        """Return what holds where the switch does not exist."""
+        gate = GATES[name]
+        return gate.after_removal and gate.removed is not None and self.minor >= gate.removed
+
+    def __str__(self) -> str:
+        """Write the version as major.minor."""
+        return f"1.{self.minor}"
+
+    def __repr__(self) -> str:
+        """Write the call that makes this value."""
+        return f"KubeVersion('{self}')"
+
+
+def _go(value: object) -> str:
+    """Write a bool as Go prints it."""
+    return "true" if value else "false"
