@@ -1,0 +1,629 @@
+"""One address and one CIDR: the scalar truth that every column verb agrees with.
+
+Promises: reading accepts exactly what the Go libraries of Kubernetes accept; writing is RFC 5952 text, with IPv4-mapped
+addresses as ``::ffff:1.2.3.4`` (section 5 of the RFC, and what Go prints) on every Python version.
+
+Does not know: zones (``fe80::1%eth0`` is refused), names, which spelling a Kubernetes field tolerates.
+
+Sources: RFC 4291 section 2.2, RFC 5952; Go ``net/netip`` (*strict*); ``k8s.io/utils/net`` ``ParseIPSloppy`` and
+``ParseCIDRSloppy``, which keep the ``net`` parsers of Go 1.16 (*sloppy*).
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from dsmodel.errors import InvalidAddress, InvalidCidr
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Cidr", "HostBits", "IPFamily", "Syntax", "format_address", "parse_address"]
+
+Syntax = Literal["strict", "sloppy"]
+HostBits = Literal["reject", "mask"]
+
+_DIGITS = "0123456789"
+_HEX = "0123456789abcdefABCDEF"
+_MAPPED = 0xFFFF  # the upper 96 bits of ::ffff:0:0/96, RFC 4291 section 2.5.5.2
+_GROUPS = 8  # groups of 16 bits in an IPv6 address
+
+
+class IPFamily(enum.StrEnum):
+    """The two address families, in Kubernetes' spelling.
+
+    Examples
+    --------
+    >>> IPFamily("IPv6").bits
+    128
+    """
+
+    IPV4 = "IPv4"
+    IPV6 = "IPv6"
+
+    @property
+    def bits(self) -> int:
+        """Return the width of an address.
+
+        Returns
+        -------
+        int
+            32 or 128.
+
+        Raises
+        ------
+        None
+            Both families have a width.
+        """
+        return 32 if self is IPFamily.IPV4 else 128
+
+
+def parse_address(text: str, *, syntax: Syntax = "strict") -> tuple[IPFamily, int]:
+    """Read one address.
+
+    Parameters
+    ----------
+    text : str
+        Address without zone, prefix length or white space.
+    syntax : {"strict", "sloppy"}
+        *strict* reads what Go's ``netip.ParseAddr`` reads, without zones: no leading zeros in IPv4 octets, at most four
+        digits in an IPv6 group; an IPv4-mapped address stays IPv6, and refusing it is the caller's policy. *sloppy*
+        reads what Kubernetes' ``ParseIPSloppy`` reads: any number of leading zeros, taken as decimal, and an
+        IPv4-mapped address is IPv4.
+
+    Returns
+    -------
+    tuple of (IPFamily, int)
+        Family and value of the address.
+
+    Raises
+    ------
+    InvalidAddress
+        The text is no address in this syntax.
+
+    Examples
+    --------
+    >>> parse_address("10.0.0.1")
+    (<IPFamily.IPV4: 'IPv4'>, 167772161)
+    >>> parse_address("::ffff:10.0.0.1", syntax="sloppy")
+    (<IPFamily.IPV4: 'IPv4'>, 167772161)
+    """
+    if not isinstance(text, str):
+        raise InvalidAddress(f"{text!r} is not text; an address is a string such as '10.0.0.1' or 'fd00::1'")
+    sloppy = _is_sloppy(syntax)
+    value = _read_ipv4(text, sloppy=sloppy)
+    if value is not None:
+        return IPFamily.IPV4, value
+    value = _read_ipv6(text, sloppy=sloppy)
+    if value is None:
+        raise InvalidAddress(f"{text!r} is not an IP address: {_fault(text)}")
+    if sloppy and value >> 32 == _MAPPED:
+        return IPFamily.IPV4, value & 0xFFFFFFFF
+    return IPFamily.IPV6, value
+
+
+def format_address(family: IPFamily, value: int) -> str:
+    """Write one address as canonical text.
+
+    Parameters
+    ----------
+    family : IPFamily
+        Family of the address.
+    value : int
+        The address as a number.
+
+    Returns
+    -------
+    str
+        Dotted text, or RFC 5952 text; an IPv4-mapped IPv6 address ends in dotted text.
+
+    Raises
+    ------
+    InvalidAddress
+        The number does not fit in the family.
+
+    Examples
+    --------
+    >>> format_address(IPFamily.IPV6, 0xFD00 << 112 | 1)
+    'fd00::1'
+    >>> format_address(IPFamily.IPV6, 0xFFFF01020304)
+    '::ffff:1.2.3.4'
+    """
+    if not 0 <= value < 1 << family.bits:
+        raise InvalidAddress(f"{value} is not an {family} address; it must be at least 0 and below 2**{family.bits}")
+    if family is IPFamily.IPV4:
+        return f"{value >> 24}.{value >> 16 & 255}.{value >> 8 & 255}.{value & 255}"
+    if value >> 32 == _MAPPED:
+        return "::ffff:" + format_address(IPFamily.IPV4, value & 0xFFFFFFFF)
+    groups = [value >> shift & 0xFFFF for shift in range(112, -1, -16)]
+    start, length = _longest_zero_run(groups)
+    words = [f"{group:x}" for group in groups]
+    if length < 2:  # RFC 5952 section 4.2.2: one group of zeros is not shortened
+        return ":".join(words)
+    return ":".join(words[:start]) + "::" + ":".join(words[start + length :])
+
+
+@dataclass(frozen=True, slots=True, order=True, init=False, repr=False)
+class Cidr:
+    """A block of addresses with a common prefix.
+
+    A frozen value: hashable, and ordered by family (IPv4 first), first address, prefix length.
+
+    Parameters
+    ----------
+    text : str
+        Address, slash, prefix length.
+    host_bits : {"reject", "mask"}
+        What to do when bits right of the prefix are set: refuse, or clear them as Go's ``net.ParseCIDR`` does.
+    syntax : {"strict", "sloppy"}
+        *strict* reads what Go's ``netip.ParsePrefix`` reads, *sloppy* what Kubernetes' ``ParseCIDRSloppy`` reads
+        (leading zeros, also in the prefix length). An IPv4-mapped block is IPv6 in both.
+
+    Attributes
+    ----------
+    family : IPFamily
+        Family of the block.
+    first : int
+        The network address as a number.
+    prefix_length : int
+        Number of leading bits that all addresses share.
+
+    Raises
+    ------
+    InvalidCidr
+        The text is no CIDR, or has host bits set and they are to be rejected.
+
+    Examples
+    --------
+    >>> pods = Cidr("10.244.0.0/16")
+    >>> pods, pods.size, "10.244.3.9" in pods, pods.subnet(3, 24)
+    (Cidr('10.244.0.0/16'), 65536, True, Cidr('10.244.3.0/24'))
+    """
+
+    family: IPFamily
+    first: int
+    prefix_length: int
+
+    def __init__(self, text: str, *, host_bits: HostBits = "reject", syntax: Syntax = "strict") -> None:
+        family, address, prefix_length = _read_cidr(text, sloppy=_is_sloppy(syntax))
+        masked = address & _netmask(family, prefix_length)
+        if masked != address and not _is_mask(host_bits):
+            raise InvalidCidr(
+                f"{text!r} has bits set right of its prefix; write '{format_address(family, masked)}/{prefix_length}' "
+                "or pass host_bits='mask'"
+            )
+        _fill(self, family=family, first=masked, prefix_length=prefix_length)
+
+    @classmethod
+    def from_parts(cls, family: IPFamily, address: int, prefix_length: int, *, host_bits: HostBits = "reject") -> Cidr:
+        """Build a block from numbers.
+
+        Parameters
+        ----------
+        family : IPFamily
+            Family of the block.
+        address : int
+            Its first address.
+        prefix_length : int
+            Number of leading bits.
+        host_bits : {"reject", "mask"}
+            What to do when bits right of the prefix are set.
+
+        Returns
+        -------
+        Cidr
+            The block.
+
+        Raises
+        ------
+        InvalidCidr
+            The prefix length or the address does not fit the family, or host bits are set and to be rejected.
+
+        Examples
+        --------
+        >>> Cidr.from_parts(IPFamily.IPV4, 0x0A000000, 8)
+        Cidr('10.0.0.0/8')
+        """
+        family = IPFamily(family)
+        if not 0 <= prefix_length <= family.bits:
+            raise InvalidCidr(f"/{prefix_length} is no {family} prefix length; use 0 to {family.bits}")
+        if not 0 <= address < 1 << family.bits:
+            raise InvalidCidr(f"{address} is not an {family} address; use 0 to 2**{family.bits} - 1")
+        masked = address & _netmask(family, prefix_length)
+        if masked != address and not _is_mask(host_bits):
+            raise InvalidCidr(
+                f"{format_address(family, address)}/{prefix_length} has bits set right of its prefix; "
+                "clear them or pass host_bits='mask'"
+            )
+        block = object.__new__(cls)
+        _fill(block, family=family, first=masked, prefix_length=prefix_length)
+        return block
+
+    def __str__(self) -> str:
+        """Return canonical text."""
+        return f"{format_address(self.family, self.first)}/{self.prefix_length}"
+
+    def __repr__(self) -> str:
+        """Return the expression that makes this value."""
+        return f"Cidr('{self}')"
+
+    def __contains__(self, other: object) -> bool:
+        """Say whether an address (number or text) or a whole block lies inside; another family never does.
+
+        Text that is neither an address nor a CIDR raises InvalidAddress or InvalidCidr.
+        """
+        if isinstance(other, Cidr):
+            return self.family is other.family and self.first <= other.first and other.last <= self.last
+        if isinstance(other, str):
+            if "/" in other:
+                return Cidr(other) in self
+            family, value = parse_address(other)
+            return family is self.family and self.first <= value <= self.last
+        return isinstance(other, int) and self.first <= other <= self.last
+
+    @property
+    def host_bits_count(self) -> int:
+        """Return the number of bits right of the prefix.
+
+        Returns
+        -------
+        int
+            0 for a single address.
+
+        Raises
+        ------
+        None
+            Every block has an answer.
+        """
+        return self.family.bits - self.prefix_length
+
+    @property
+    def size(self) -> int:
+        """Return the number of addresses in the block.
+
+        Returns
+        -------
+        int
+            Two to the power of `host_bits_count`.
+
+        Raises
+        ------
+        None
+            Every block has an answer.
+        """
+        return 1 << self.host_bits_count
+
+    @property
+    def last(self) -> int:
+        """Return the highest address of the block as a number.
+
+        Returns
+        -------
+        int
+            The broadcast address of an IPv4 block.
+
+        Raises
+        ------
+        None
+            Every block has an answer.
+        """
+        return self.first + self.size - 1
+
+    def overlaps(self, other: Cidr) -> bool:
+        """Say whether two blocks share an address.
+
+        Parameters
+        ----------
+        other : Cidr
+            A block of any family.
+
+        Returns
+        -------
+        bool
+            Always False for blocks of different families.
+
+        Raises
+        ------
+        None
+            Every pair of blocks has an answer.
+
+        Examples
+        --------
+        >>> Cidr("10.0.0.0/8").overlaps(Cidr("10.96.0.0/12"))
+        True
+        """
+        return self.family is other.family and self.first <= other.last and other.first <= self.last
+
+    def subnet_count(self, prefix_length: int) -> int:
+        """Return how many blocks of a length this block holds.
+
+        Parameters
+        ----------
+        prefix_length : int
+            Length of the smaller blocks.
+
+        Returns
+        -------
+        int
+            Two to the power of the difference of the lengths.
+
+        Raises
+        ------
+        InvalidCidr
+            The length is shorter than this block's or longer than the family allows.
+
+        Examples
+        --------
+        >>> Cidr("fd00:10:244::/48").subnet_count(64)
+        65536
+        """
+        if not self.prefix_length <= prefix_length <= self.family.bits:
+            raise InvalidCidr(
+                f"/{prefix_length} is no block inside {self}; use /{self.prefix_length} to /{self.family.bits}"
+            )
+        return 1 << (prefix_length - self.prefix_length)
+
+    def subnet(self, index: int, prefix_length: int) -> Cidr:
+        """Return one of the equal blocks inside this one.
+
+        Parameters
+        ----------
+        index : int
+            Number of the block, from 0.
+        prefix_length : int
+            Length of the smaller blocks.
+
+        Returns
+        -------
+        Cidr
+            The block.
+
+        Raises
+        ------
+        InvalidCidr
+            The length does not fit, or there is no block of that index.
+
+        Examples
+        --------
+        >>> Cidr("10.244.0.0/16").subnet(255, 24)
+        Cidr('10.244.255.0/24')
+        """
+        count = self.subnet_count(prefix_length)
+        if not 0 <= index < count:
+            raise InvalidCidr(f"{self} has no /{prefix_length} block {index}; use 0 to {count - 1}")
+        return Cidr.from_parts(self.family, self.first + (index << (self.family.bits - prefix_length)), prefix_length)
+
+    def subnets(self, prefix_length: int) -> Iterator[Cidr]:
+        """Iterate over the equal blocks inside this one, in order.
+
+        Parameters
+        ----------
+        prefix_length : int
+            Length of the smaller blocks.
+
+        Returns
+        -------
+        iterator of Cidr
+            From the lowest to the highest.
+
+        Raises
+        ------
+        InvalidCidr
+            The length does not fit.
+
+        Examples
+        --------
+        >>> list(Cidr("10.0.0.0/30").subnets(31))
+        [Cidr('10.0.0.0/31'), Cidr('10.0.0.2/31')]
+        """
+        return (self.subnet(index, prefix_length) for index in range(self.subnet_count(prefix_length)))
+
+    def supernet(self, prefix_length: int) -> Cidr:
+        """Return the block of a shorter length that holds this one.
+
+        Parameters
+        ----------
+        prefix_length : int
+            Length of the larger block, at most this block's.
+
+        Returns
+        -------
+        Cidr
+            The larger block.
+
+        Raises
+        ------
+        InvalidCidr
+            The length is negative or longer than this block's.
+
+        Examples
+        --------
+        >>> Cidr("10.244.3.0/24").supernet(16)
+        Cidr('10.244.0.0/16')
+        """
+        if not 0 <= prefix_length <= self.prefix_length:
+            raise InvalidCidr(f"/{prefix_length} does not hold {self}; use /0 to /{self.prefix_length}")
+        return Cidr.from_parts(self.family, self.first, prefix_length, host_bits="mask")
+
+    def address(self, offset: int) -> str:
+        """Return the text of the address at an offset.
+
+        Parameters
+        ----------
+        offset : int
+            Distance from the first address; negative counts from the end, as in a sequence.
+
+        Returns
+        -------
+        str
+            Canonical text.
+
+        Raises
+        ------
+        InvalidAddress
+            The block has no address at that offset.
+
+        Examples
+        --------
+        >>> Cidr("10.96.0.0/12").address(10), Cidr("fd00::/64").address(-1)
+        ('10.96.0.10', 'fd00::ffff:ffff:ffff:ffff')
+        """
+        if not -self.size <= offset < self.size:
+            raise InvalidAddress(f"{self} has no address at offset {offset}; use 0 to {self.size - 1}")
+        return format_address(self.family, self.first + offset % self.size)
+
+    def offset(self, address: str | int) -> int:
+        """Return the distance of an address from the first one.
+
+        Parameters
+        ----------
+        address : str or int
+            An address inside the block.
+
+        Returns
+        -------
+        int
+            0 for the first address.
+
+        Raises
+        ------
+        InvalidAddress
+            The text is no address, or the address lies outside the block.
+
+        Examples
+        --------
+        >>> Cidr("10.96.0.0/12").offset("10.96.0.10")
+        10
+        """
+        if address not in self:
+            raise InvalidAddress(f"{address!r} is outside {self}; its addresses end at {self.address(-1)}")
+        return (address if isinstance(address, int) else parse_address(address)[1]) - self.first
+
+
+def _is_sloppy(syntax: str) -> bool:
+    """Read the option, refusing any other word."""
+    if syntax not in {"strict", "sloppy"}:
+        raise InvalidAddress(f"syntax={syntax!r} is unknown; use 'strict' or 'sloppy'")
+    return syntax == "sloppy"
+
+
+def _is_mask(host_bits: str) -> bool:
+    """Read the option, refusing any other word."""
+    if host_bits not in {"reject", "mask"}:
+        raise InvalidCidr(f"host_bits={host_bits!r} is unknown; use 'reject' or 'mask'")
+    return host_bits == "mask"
+
+
+def _fill(block: Cidr, *, family: IPFamily, first: int, prefix_length: int) -> None:
+    """Set the fields of a frozen value once."""
+    object.__setattr__(block, "family", family)
+    object.__setattr__(block, "first", first)
+    object.__setattr__(block, "prefix_length", prefix_length)
+
+
+def _netmask(family: IPFamily, prefix_length: int) -> int:
+    """Return the number whose leading bits are set."""
+    return (1 << family.bits) - (1 << (family.bits - prefix_length))
+
+
+def _read_ipv4(text: str, *, sloppy: bool) -> int | None:
+    """Read dotted text, or answer None."""
+    octets = text.split(".")
+    if len(octets) != 4:
+        return None
+    value = 0
+    for octet in octets:
+        if not octet or octet.strip(_DIGITS):
+            return None
+        digits = octet.lstrip("0") if sloppy else octet
+        if len(digits) > 3 or (digits[:1] == "0" and len(digits) > 1):
+            return None
+        number = int(digits or "0")
+        if number > 255:
+            return None
+        value = value << 8 | number
+    return value
+
+
+def _read_ipv6(text: str, *, sloppy: bool) -> int | None:
+    """Read colon-separated text, or answer None."""
+    head, gap, tail = text.partition("::")
+    before = _read_groups(head, sloppy=sloppy, is_end=not gap)
+    after = _read_groups(tail, sloppy=sloppy, is_end=True)
+    if before is None or after is None:
+        return None
+    missing = _GROUPS - len(before) - len(after)
+    if missing < 1 if gap else missing:  # "::" stands for at least one group
+        return None
+    value = 0
+    for group in [*before, *[0] * missing, *after]:
+        value = value << 16 | group
+    return value
+
+
+def _read_groups(part: str, *, sloppy: bool, is_end: bool) -> list[int] | None:
+    """Read the groups on one side of the gap; only the end of the text may be dotted."""
+    if not part:
+        return []
+    words = part.split(":")
+    tail: list[int] = []
+    if is_end and "." in words[-1]:
+        value = _read_ipv4(words.pop(), sloppy=sloppy)
+        if value is None:
+            return None
+        tail = [value >> 16, value & 0xFFFF]
+    groups: list[int] = []
+    for word in words:
+        if not word or word.strip(_HEX):
+            return None
+        digits = word.lstrip("0") if sloppy else word
+        if len(digits) > 4:
+            return None
+        groups.append(int(digits or "0", 16))
+    return groups + tail
+
+
+def _read_cidr(text: str, *, sloppy: bool) -> tuple[IPFamily, int, int]:
+    """Split and read address and prefix length."""
+    if not isinstance(text, str):
+        raise InvalidCidr(f"{text!r} is not text; a CIDR is a string such as '10.0.0.0/8' or 'fd00::/64'")
+    address, slash, length = text.rpartition("/")
+    family, value = IPFamily.IPV4, _read_ipv4(address, sloppy=sloppy)
+    if value is None:
+        family, value = IPFamily.IPV6, _read_ipv6(address, sloppy=sloppy)
+    if not slash or value is None:
+        why = _fault(address) if slash else "the prefix length is missing; append one, such as '/24'"
+        raise InvalidCidr(f"{text!r} is not a CIDR: {why}")
+    digits = (length.lstrip("0") or "0") if sloppy and length else length
+    is_number = bool(digits) and not digits.strip(_DIGITS) and (digits == "0" or digits[0] != "0")
+    if not is_number or len(digits) > 3 or int(digits) > family.bits:
+        raise InvalidCidr(f"{text!r} is not a CIDR: the prefix length must be 0 to {family.bits}, in plain digits")
+    return family, value, int(digits)
+
+
+def _longest_zero_run(groups: list[int]) -> tuple[int, int]:
+    """Return start and length of the first longest run of zero groups."""
+    start, length, run = 0, 0, 0
+    for position, group in enumerate(groups):
+        run = 0 if group else run + 1
+        if run > length:
+            start, length = position - run + 1, run
+    return start, length
+
+
+def _fault(text: str) -> str:
+    """Say in words which rule the text breaks, and the way out."""
+    octets = text.split(".")
+    padded = len(octets) == 4 and any(len(octet) > 1 and octet[0] == "0" for octet in octets)
+    faults = (
+        (not text, "it is empty; leave the row out or mark it missing"),
+        (text != text.strip(), "white space around it; strip it first"),
+        (not text.isascii(), "only ASCII characters may appear"),
+        ("%" in text, "zones are not accepted; drop the part from '%'"),
+        ("/" in text, "it carries a prefix length; read it as a CIDR"),
+        (":" in text, "IPv6 text is eight groups of 1 to 4 hex digits, '::' once for groups of zeros"),
+        (padded, "an octet has a leading zero, which is ambiguous; drop it or pass syntax='sloppy'"),
+    )
+    return next((words for applies, words in faults if applies), "IPv4 text is four numbers 0 to 255 joined by dots")
