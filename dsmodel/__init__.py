@@ -7,7 +7,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-# name -> module that owns it; a name of a module maps to itself
+# name -> module that owns it; "" where the name is itself a module
 _DOORS = {
     "AddressRange": "pools.ranges",
     "Cidr": "addresses.cidr",
@@ -42,11 +42,13 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - a door opens on anything
     owner = _DOORS.get(name)
     if owner is None:
         raise AttributeError(f"module 'dsmodel' has no attribute {name!r}; public names are {', '.join(__all__)}")
-    path = ".".join(part for part in ("dsmodel", owner) if part)
+    if not owner:
+        return importlib.import_module(f"dsmodel.{name}")
+    module = importlib.import_module(f"dsmodel.{owner}")
     try:
-        return getattr(importlib.import_module(path), name)
+        return getattr(module, name)
     except AttributeError:
-        return importlib.import_module(f"{path}.{name}")
+        return importlib.import_module(f"dsmodel.{owner}.{name}")
 
 
 def __dir__() -> list[str]:
