@@ -1,0 +1,376 @@
+"""Dense occupancy of up to some ten million slots.
+
+Promises exact counts and the same answers whether asked one slot at a time or in bulk. Storage is one of two forms,
+exchanged when the kind of work changes: packed ``uint64`` words (bit 0 of word 0 is slot 0) for bulk choices, a
+``bytearray`` with one byte a slot for single calls and named slots. Copies share storage until one of them changes.
+
+It does not know offsets that may not be used, bands, cursors or random starts' meaning: `dsmodel.pools.offsets` does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from dsmodel.errors import InvalidInput
+from dsmodel.pools import probing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+__all__ = ["Bitmap"]
+
+_CHUNK = 4096
+"""Words handled at a time: 32 kB packed, 256 kB unpacked, so that a chunk stays in the second-level cache."""
+
+_ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
+_FEW = 4096
+"""Below this many named slots a packed bitmap is changed in place instead of unpacked."""
+
+
+class Bitmap:
+    """Which of ``size`` slots are in use.
+
+    Parameters
+    ----------
+    size : int
+        Number of slots, counted from 0.
+
+    Examples
+    --------
+    >>> bitmap = Bitmap(100)
+    >>> bitmap.take_lowest(3, 0, 100)
+    array([0, 1, 2], dtype=uint64)
+    >>> bitmap.find(0, 100), bitmap.used
+    (3, 3)
+    """
+
+    __slots__ = ("_flat", "_hint", "_hint_from", "_shared", "_view", "_words", "size", "used")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.used = 0
+        self._words: NDArray[np.uint64] | None = _blank(size)
+        self._flat: bytearray | None = None
+        self._view: NDArray[np.bool_] = np.empty(0, dtype=bool)
+        self._hint_from = 0
+        self._hint = 0  # every slot in [_hint_from, _hint) is in use
+        self._shared = False
+
+    # one slot at a time -----------------------------------------------------------------------------------------
+
+    def find(self, start: int, stop: int) -> int:
+        """Return the first free slot in ``[start, stop)``, or -1."""
+        flat = self._flat
+        if flat is None:
+            flat = self._unpack()
+        hint = self._hint
+        if self._hint_from <= start <= hint:
+            slot = flat.find(0, hint, stop)
+            if slot >= 0:
+                self._hint = slot
+            return slot
+        slot = flat.find(0, start, stop)
+        if slot >= 0:
+            self._hint_from = start
+            self._hint = slot
+        return slot
+
+    def has_one(self, slot: int) -> bool:
+        """Tell whether a slot is in use."""
+        if self._flat is not None:
+            return self._flat[slot] != 0
+        if self._words is None:
+            return False
+        return bool((int(self._words[slot >> 6]) >> (slot & 63)) & 1)
+
+    def take_one(self, slot: int) -> bool:
+        """Take a slot; False when it was in use."""
+        flat = self._flat
+        if flat is None or self._shared:
+            flat = self._own_flat()
+        if flat[slot]:
+            return False
+        flat[slot] = 1
+        self.used += 1
+        return True
+
+    def put_one(self, slot: int) -> bool:
+        """Free a slot; False when it was free."""
+        flat = self._flat
+        if flat is None or self._shared:
+            flat = self._own_flat()
+        if not flat[slot]:
+            return False
+        flat[slot] = 0
+        self.used -= 1
+        self._hint = min(self._hint, slot)
+        return True
+
+    # named slots in bulk ----------------------------------------------------------------------------------------
+
+    def has(self, slots: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Tell which slots are in use."""
+        if self._words is None:
+            return self._view[slots.astype(np.intp, copy=False)]
+        words = self._words[(slots >> np.uint64(6)).astype(np.intp)]
+        return ((words >> (slots & np.uint64(63))) & np.uint64(1)).astype(bool)
+
+    def take(self, slots: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Take slots in order, first row wins; tell which were granted."""
+        granted = ~self.has(slots)
+        granted &= probing.first_rows(slots)
+        self._set(slots[granted])
+        return granted
+
+    def mark(self, slots: NDArray[np.uint64]) -> None:
+        """Mark slots as in use, whether they were or not."""
+        if len(slots) < _FEW:
+            self.take(slots)
+            return
+        self._own_flat()
+        index = slots.astype(np.intp, copy=False)
+        self._view[index] = True
+        self.used = int(np.count_nonzero(self._view))
+
+    def put(self, slots: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Free slots; tell which were in use, of equal rows the first."""
+        was = self.has(slots)
+        was &= probing.first_rows(slots)
+        gone = slots[was]
+        if not len(gone):
+            return was
+        if self._words is not None and len(slots) < _FEW:
+            self._own_words()
+            index = (gone >> np.uint64(6)).astype(np.intp)
+            np.bitwise_and.at(self._words, index, ~(np.uint64(1) << (gone & np.uint64(63))))
+        else:
+            self._own_flat()
+            self._view[gone.astype(np.intp)] = False
+        self.used -= len(gone)
+        self._hint = min(self._hint, int(gone.min()))
+        return was
+
+    def _set(self, slots: NDArray[np.uint64]) -> None:
+        """Set slots that are free and distinct."""
+        if not len(slots):
+            return
+        if self._words is not None and len(slots) < _FEW:
+            self._own_words()
+            index = (slots >> np.uint64(6)).astype(np.intp)
+            np.bitwise_or.at(self._words, index, np.uint64(1) << (slots & np.uint64(63)))
+        else:
+            self._own_flat()
+            self._view[slots.astype(np.intp)] = True
+        self.used += len(slots)
+
+    def mark_range(self, start: int, stop: int) -> None:
+        """Mark every slot in ``[start, stop)`` as in use."""
+        self.used += self.count_free(start, stop)
+        _fill(self._own_words(), start, stop)
+
+    def put_range(self, start: int, stop: int) -> None:
+        """Free every slot in ``[start, stop)``."""
+        self.used -= stop - start - self.count_free(start, stop)
+        gone = np.zeros_like(self._own_words())
+        _fill(gone, start, stop)
+        words = self._own_words()
+        words &= ~gone
+        self._hint = min(self._hint, start)
+
+    # slots of the bitmap's choice -------------------------------------------------------------------------------
+
+    def count_free(self, start: int, stop: int) -> int:
+        """Return the number of free slots in ``[start, stop)``."""
+        if start >= stop:
+            return 0
+        if (start, stop) == (0, self.size):
+            return self.size - self.used
+        if self._words is None:
+            return stop - start - int(np.count_nonzero(self._view[start:stop]))
+        return sum(int(np.bitwise_count(free).sum()) for _, free in self._free_words(start, stop))
+
+    def take_lowest(self, n: int, start: int, stop: int) -> NDArray[np.uint64]:
+        """Take the lowest ``n`` free slots in ``[start, stop)``, or as many as there are, ascending."""
+        taken = self.lowest(n, start, stop)
+        if len(taken):
+            words = self._own_words()
+            _fill(words, start, int(taken[-1]) + 1)
+            self.used += len(taken)
+            if self._hint_from <= start <= self._hint:
+                self._hint = max(self._hint, int(taken[-1]) + 1)
+        return taken
+
+    def lowest(self, n: int, start: int, stop: int) -> NDArray[np.uint64]:
+        """Return the lowest ``n`` free slots in ``[start, stop)``, ascending, and take none."""
+        self._pack()
+        if self._hint_from <= start <= self._hint:
+            start = min(self._hint, stop)
+        out = np.empty(max(0, min(n, stop - start, self.size - self.used)), dtype=np.uint64)
+        done = 0
+        for word, free in self._free_words(start, stop):
+            if done == len(out):
+                break
+            found = np.flatnonzero(np.unpackbits(free.view(np.uint8), bitorder="little"))[: len(out) - done]
+            np.add(found, word << 6, out=out[done : done + len(found)], casting="unsafe")
+            done += len(found)
+        return out[:done]
+
+    def take_sampled(self, n: int, start: int, stop: int, *, rng: np.random.Generator) -> NDArray[np.uint64]:
+        """Take ``n`` free slots in ``[start, stop)``, every set equally likely, ascending."""
+        free = self.lowest(stop - start, start, stop)
+        chosen = np.sort(rng.choice(free, size=min(n, len(free)), replace=False))
+        self._set(chosen)
+        return chosen
+
+    def take_scanned(self, starts: NDArray[np.uint64], start: int, stop: int, *, in_order: bool) -> NDArray[np.uint64]:
+        """Take for each start the next free slot at or after it, wrapping inside ``[start, stop)``.
+
+        ``in_order`` gives row by row what one call after the other would; otherwise the same slots, ascending.
+        There must be at least as many free slots as starts.
+        """
+        free = self.lowest(stop - start, start, stop)
+        keys = starts if in_order else np.sort(starts)
+        ranks = np.searchsorted(free, keys).astype(np.uint64)
+        if in_order:
+            chosen = free[probing.sequence(ranks, len(free)).astype(np.intp)]
+        else:
+            chosen = free[probing.occupied(ranks, len(free)).astype(np.intp)]
+        self._set(chosen)
+        return chosen
+
+    # state ------------------------------------------------------------------------------------------------------
+
+    def used_slots(self) -> NDArray[np.uint64]:
+        """Return the slots in use, ascending."""
+        if self._words is None:
+            return np.flatnonzero(self._view).astype(np.uint64)
+        bits = np.unpackbits(self._words.view(np.uint8), count=self.size, bitorder="little")
+        return np.flatnonzero(bits).astype(np.uint64)
+
+    def copy(self) -> Self:
+        """Return an independent bitmap that shares storage until one of the two changes."""
+        twin = object.__new__(type(self))
+        twin.size, twin.used, twin._hint_from, twin._hint = self.size, self.used, self._hint_from, self._hint
+        twin._words, twin._flat, twin._view = self._words, self._flat, self._view
+        twin._shared = self._shared = True
+        return twin
+
+    def to_bytes(self) -> bytes:
+        """Return the packed words, little-endian; the bits beyond ``size`` are clear."""
+        self._pack()
+        words = self._words_now().astype("<u8")
+        _clear_tail(words, self.size)
+        return words.tobytes()
+
+    def load_bytes(self, data: bytes) -> None:
+        """Take the state `to_bytes` gave."""
+        words = np.frombuffer(data, dtype="<u8").astype(np.uint64)
+        if len(words) != (self.size + 63) >> 6:
+            raise InvalidInput(f"a snapshot of {len(data)} bytes does not describe {self.size} slots")
+        self.used = int(np.bitwise_count(words).sum())
+        _set_tail(words, self.size)
+        self._words, self._flat, self._view = words, None, np.empty(0, dtype=bool)
+        self._hint_from, self._hint, self._shared = 0, 0, False
+
+    # storage ----------------------------------------------------------------------------------------------------
+
+    def _words_now(self) -> NDArray[np.uint64]:
+        """Return the packed form, making it the current one."""
+        if self._words is None:
+            self._pack()
+        words = self._words
+        if words is None:  # pragma: no cover - _pack sets it
+            raise AssertionError
+        return words
+
+    def _pack(self) -> None:
+        """Make the packed words the current form."""
+        if self._words is not None:
+            return
+        words = np.zeros((self.size + 63) >> 6, dtype=np.uint64)
+        packed = np.packbits(self._view, bitorder="little")
+        words.view(np.uint8)[: len(packed)] = packed
+        _set_tail(words, self.size)
+        self._words, self._flat, self._view = words, None, np.empty(0, dtype=bool)
+        self._shared = False
+
+    def _unpack(self) -> bytearray:
+        """Make one byte a slot the current form and return it."""
+        flat = bytearray(self.size)
+        if self._words is not None and self.used:
+            bits = np.unpackbits(self._words.view(np.uint8), count=self.size, bitorder="little")
+            np.frombuffer(flat, dtype=np.uint8)[:] = bits
+        self._flat, self._words = flat, None
+        self._view = np.frombuffer(flat, dtype=bool)
+        self._shared = False
+        return flat
+
+    def _own_flat(self) -> bytearray:
+        """Return one byte a slot, ours alone to write."""
+        if self._flat is None:
+            return self._unpack()
+        if self._shared:
+            self._flat = bytearray(self._flat)
+            self._view = np.frombuffer(self._flat, dtype=bool)
+            self._shared = False
+        return self._flat
+
+    def _own_words(self) -> NDArray[np.uint64]:
+        """Return the packed words, ours alone to write."""
+        words = self._words_now()
+        if self._shared:
+            words = words.copy()
+            self._words, self._shared = words, False
+        return words
+
+    def _free_words(self, start: int, stop: int) -> Iterator[tuple[int, NDArray[np.uint64]]]:
+        """Yield (index of the first word, free bits of the words) in chunks, only inside ``[start, stop)``."""
+        if start >= stop:
+            return
+        words = self._words_now()
+        last = (stop + 63) >> 6
+        for at in range(start >> 6, last, _CHUNK):
+            free = ~words[at : min(at + _CHUNK, last)]
+            if at == start >> 6:
+                free[0] &= _ALL << np.uint64(start & 63)
+            if at + len(free) == last and stop & 63:
+                free[-1] &= ~(_ALL << np.uint64(stop & 63))
+            yield at, free
+
+
+def _blank(size: int) -> NDArray[np.uint64]:
+    """Return words with all of ``size`` slots free and the rest of the last word in use."""
+    words = np.zeros((size + 63) >> 6, dtype=np.uint64)
+    _set_tail(words, size)
+    return words
+
+
+def _set_tail(words: NDArray[np.uint64], size: int) -> None:
+    """Set the bits beyond ``size``, so that nothing there is ever free."""
+    if size & 63:
+        words[-1] |= _ALL << np.uint64(size & 63)
+
+
+def _clear_tail(words: NDArray[np.uint64], size: int) -> None:
+    """Clear the bits beyond ``size``."""
+    if size & 63:
+        words[-1] &= ~(_ALL << np.uint64(size & 63))
+
+
+def _fill(words: NDArray[np.uint64], start: int, stop: int) -> None:
+    """Set all bits in ``[start, stop)``."""
+    if start >= stop:
+        return
+    first, last = start >> 6, (stop - 1) >> 6
+    head = _ALL << np.uint64(start & 63)
+    tail = _ALL >> np.uint64(63 - ((stop - 1) & 63))
+    if first == last:
+        words[first] |= head & tail
+        return
+    words[first] |= head
+    words[first + 1 : last] = _ALL
+    words[last] |= tail

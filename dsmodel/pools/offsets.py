@@ -1,0 +1,627 @@
+"""The verbs of a pool over numbered offsets: strategies, bands, cursor, one at a time and in bulk.
+
+Promises the contract of `dsmodel.pools.contract` whichever storage is below it. A pool is a run of usable offsets; its
+first ``band_offset`` form the static band (KEP-3070, KEP-3668), which choices of the pool touch only when the rest, the
+dynamic band, is full.
+
+It does not know addresses or ports (`dsmodel.pools.ranges`), blocks (`dsmodel.pools.blocks`), or where a band offset
+comes from (`dsmodel.kube`).
+
+Sources: kubernetes v1.36 ``pkg/registry/core/service/allocator/bitmap.go`` (``randomScanStrategyWithOffset``),
+``pkg/controller/nodeipam/ipam/cidrset/cidr_set.go``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias, overload
+
+import numpy as np
+
+from dsmodel.errors import AlreadyAllocated, InvalidInput, NotInRange, PoolFull, Reason
+from dsmodel.pools.bitmap import Bitmap
+from dsmodel.pools.contract import Allocation, Offsets, offset_rows
+from dsmodel.pools.sparse import SparseSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+__all__ = ["OffsetPool", "Order", "Storage", "Strategy"]
+
+Strategy: TypeAlias = Literal["scan", "sample", "lowest", "next"]
+Order: TypeAlias = Literal["sequence", "set"]
+Storage: TypeAlias = Literal["auto", "dense", "sparse"]
+_Chooser: TypeAlias = "Callable[[int, int, int], NDArray[np.uint64]]"
+
+_STRATEGIES = ("scan", "sample", "lowest", "next")
+_DENSE_LIMIT = 1 << 26
+"""Most slots kept as a bitmap: 8 MiB packed, 64 MiB while single calls use it."""
+
+
+class OffsetPool:
+    """A pool over the usable offsets ``first`` to ``first + usable - 1``.
+
+    Strategies of `allocate_next`, each inside the dynamic band and, when that is full, inside the static band:
+
+    ``"scan"``
+        uniform random start, then the next free offset, wrapping inside the band: what Kubernetes does. Offsets after
+        a long used run are likelier than others.
+    ``"sample"``
+        every free offset equally likely: a statistical stand-in with shorter runs of used offsets.
+    ``"lowest"``
+        the lowest free offset.
+    ``"next"``
+        the first free offset from the cursor on, with wrap; the cursor then stands behind the offset granted.
+
+    Parameters
+    ----------
+    usable : int
+        Number of usable offsets, at most 2**64.
+    first : int
+        The first of them.
+    band_offset : int
+        How many of the first usable offsets form the static band.
+    strategy : {"scan", "sample", "lowest", "next"}
+        How the pool chooses.
+    rng : numpy.random.Generator, optional
+        Source of the random strategies, unless a call names its own.
+    storage : {"auto", "dense", "sparse"}
+        A bitmap or sorted offsets; ``"auto"`` takes the bitmap up to 2**26 usable offsets. Answers do not differ,
+        except which offsets ``"sample"`` draws for one generator state.
+
+    Raises
+    ------
+    InvalidInput
+        A number out of its range, or an unknown strategy or storage.
+
+    Examples
+    --------
+    >>> pool = OffsetPool(10, strategy="lowest", band_offset=2)
+    >>> pool.allocate_next(), pool.allocate_next(3)
+    (2, array([3, 4, 5], dtype=uint64))
+    """
+
+    def __init__(
+        self,
+        usable: int,
+        *,
+        first: int = 0,
+        band_offset: int = 0,
+        strategy: Strategy = "scan",
+        rng: np.random.Generator | None = None,
+        storage: Storage = "auto",
+    ) -> None:
+        if not 0 <= usable <= 1 << 64:
+            raise InvalidInput(f"{usable} usable offsets: a pool holds 0 to 2**64; cap it with limit=")
+        if first < 0 or first + usable > 1 << 64:
+            raise InvalidInput(f"first usable offset {first}: offsets are 0 to 2**64 - 1")
+        if band_offset < 0:
+            raise InvalidInput(f"band offset {band_offset}: a static band has 0 or more offsets")
+        if strategy not in _STRATEGIES:
+            raise InvalidInput(f"strategy {strategy!r}: expected one of {', '.join(_STRATEGIES)}")
+        if storage not in ("auto", "dense", "sparse"):
+            raise InvalidInput(f"storage {storage!r}: expected auto, dense or sparse")
+        self._usable = usable
+        self._first = first
+        self._band = band_offset if band_offset < usable else 0
+        self._strategy: Strategy = strategy
+        self._rng = rng
+        self._cursor = 0
+        dense = storage == "dense" or (storage == "auto" and usable <= _DENSE_LIMIT)
+        self._slots: Bitmap | SparseSet = Bitmap(usable) if dense else SparseSet(usable)
+
+    # counts -----------------------------------------------------------------------------------------------------
+
+    @property
+    def size(self) -> int:
+        """All offsets, usable or not."""
+        return self._first + self._usable
+
+    @property
+    def usable(self) -> int:
+        """Offsets that may be handed out."""
+        return self._usable
+
+    @property
+    def used(self) -> int:
+        """Offsets in use."""
+        return self._slots.used
+
+    @property
+    def free(self) -> int:
+        """Usable offsets not in use."""
+        return self._usable - self._slots.used
+
+    @property
+    def strategy(self) -> Strategy:
+        """How the pool chooses."""
+        return self._strategy
+
+    @property
+    def band_offset(self) -> int:
+        """Number of usable offsets in the static band; 0 when the band would leave nothing else."""
+        return self._band
+
+    @property
+    def cursor(self) -> int:
+        """The offset at which strategy ``"next"`` looks first."""
+        return self._first + self._cursor
+
+    @cursor.setter
+    def cursor(self, offset: int) -> None:
+        """Move the cursor to a usable offset."""
+        if not 0 <= offset - self._first < max(self._usable, 1):
+            raise NotInRange(f"cursor {offset}: {self._span()}")
+        self._cursor = offset - self._first
+
+    # verbs ------------------------------------------------------------------------------------------------------
+
+    @overload
+    def allocate(self, offsets: int, *, dry_run: bool = False) -> None: ...
+    @overload
+    def allocate(self, offsets: Offsets, *, dry_run: bool = False) -> Allocation: ...
+    def allocate(self, offsets: int | Offsets, *, dry_run: bool = False) -> Allocation | None:
+        """Take the named offsets.
+
+        Parameters
+        ----------
+        offsets : int or array of integers, shape (rows,)
+            What to take; of equal rows the first wins.
+        dry_run : bool
+            Only tell what would happen.
+
+        Returns
+        -------
+        None or Allocation
+            Nothing for one offset; for many, each row's reason: OK, ALREADY_ALLOCATED or NOT_IN_RANGE.
+
+        Raises
+        ------
+        AlreadyAllocated
+            One offset, and it is in use.
+        NotInRange
+            One offset, and it is not usable.
+        InvalidInput
+            ``offsets`` is not a 1-D array of integers.
+
+        Examples
+        --------
+        >>> pool = OffsetPool(4)
+        >>> pool.allocate(1)
+        >>> pool.allocate([0, 1, 9]).reason
+        array([0, 2, 3], dtype=uint8)
+        """
+        if isinstance(offsets, (int, np.integer)):
+            slot = int(offsets) - self._first
+            if not 0 <= slot < self._usable:
+                raise NotInRange(f"offset {offsets}: {self._span()}")
+            if self._slots.has_one(slot) if dry_run else not self._slots.take_one(slot):
+                raise AlreadyAllocated(f"offset {offsets}: in use; release it first or ask for another")
+            return None
+        slots, inside = offset_rows(offsets, first=self._first, usable=self._usable)
+        rows = slots if inside is None else slots[inside]
+        slots_now = self._slots.copy() if dry_run else self._slots
+        granted = slots_now.take(rows)
+        codes = np.where(granted, np.uint8(Reason.OK), np.uint8(Reason.ALREADY_ALLOCATED))
+        return Allocation.of(self._scatter(codes, inside, Reason.NOT_IN_RANGE))
+
+    @overload
+    def allocate_next(
+        self, n: None = None, *, rng: np.random.Generator | None = None, order: Order = "sequence"
+    ) -> int: ...
+    @overload
+    def allocate_next(
+        self, n: int, *, rng: np.random.Generator | None = None, order: Order = "sequence"
+    ) -> NDArray[np.uint64]: ...
+    def allocate_next(
+        self, n: int | None = None, *, rng: np.random.Generator | None = None, order: Order = "sequence"
+    ) -> int | NDArray[np.uint64]:
+        """Take offsets of the pool's choice.
+
+        ``n`` at once grants what ``n`` calls one after the other with the same random numbers grant. With
+        ``order="sequence"`` row by row; with ``order="set"`` the same offsets in an order of no meaning, several
+        times faster for ``"scan"``. Strategy ``"sample"`` draws differently one at a time and in bulk: the
+        distribution is the same, the offsets are not.
+
+        Parameters
+        ----------
+        n : int, optional
+            How many; one when not given.
+        rng : numpy.random.Generator, optional
+            Source of random numbers for this call.
+        order : {"sequence", "set"}
+            Whether the order of the rows is the order of grant.
+
+        Returns
+        -------
+        int or ndarray of uint64
+            One offset; or up to ``n`` of them, fewer when the pool fills.
+
+        Raises
+        ------
+        PoolFull
+            One is asked for and none is free.
+        InvalidInput
+            ``n`` is negative, or a random strategy has no generator.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> pool = OffsetPool(4, strategy="scan", rng=np.random.default_rng(7))
+        >>> len(pool.allocate_next(9)), pool.free
+        (4, 0)
+        """
+        if n is not None:
+            return self._next_many(n, rng, order)
+        strategy, slots = self._strategy, self._slots
+        if strategy == "lowest":
+            slot = slots.find(self._band, self._usable)
+            if slot < 0 and self._band:
+                slot = slots.find(0, self._band)
+        elif strategy == "next":
+            slot = self._find_next()
+        else:
+            slot = self._find_random(rng or self._generator())
+        if slot < 0:
+            raise PoolFull(f"no free offset: all {self._usable} usable offsets are in use; release some first")
+        slots.take_one(slot)
+        if strategy == "next":
+            self._cursor = slot + 1 if slot + 1 < self._usable else 0
+        return self._first + slot
+
+    @overload
+    def release(self, offsets: int) -> bool: ...
+    @overload
+    def release(self, offsets: Offsets) -> NDArray[np.bool_]: ...
+    def release(self, offsets: int | Offsets) -> bool | NDArray[np.bool_]:
+        """Give offsets back; a free one, or one outside the pool, is no error and changes nothing.
+
+        Parameters
+        ----------
+        offsets : int or array of integers, shape (rows,)
+            What to give back.
+
+        Returns
+        -------
+        bool or ndarray of bool
+            Whether each was in use; of equal rows only the first.
+
+        Raises
+        ------
+        InvalidInput
+            ``offsets`` is not a 1-D array of integers.
+
+        Examples
+        --------
+        >>> pool = OffsetPool(4)
+        >>> pool.occupy(2)
+        >>> pool.release([2, 3])
+        array([ True, False])
+        """
+        if isinstance(offsets, (int, np.integer)):
+            slot = int(offsets) - self._first
+            return 0 <= slot < self._usable and self._slots.put_one(slot)
+        slots, inside = offset_rows(offsets, first=self._first, usable=self._usable)
+        if inside is None:
+            return self._slots.put(slots)
+        was = np.zeros(len(slots), dtype=bool)
+        was[inside] = self._slots.put(slots[inside])
+        return was
+
+    @overload
+    def occupy(self, offsets: int) -> None: ...
+    @overload
+    def occupy(self, offsets: Offsets) -> Allocation: ...
+    def occupy(self, offsets: int | Offsets) -> Allocation | None:
+        """Mark offsets as in use, whether they were or not; no cursor moves.
+
+        Parameters
+        ----------
+        offsets : int or array of integers, shape (rows,)
+            What to mark.
+
+        Returns
+        -------
+        None or Allocation
+            Nothing for one offset; for many, each row's reason: OK or NOT_IN_RANGE.
+
+        Raises
+        ------
+        NotInRange
+            One offset, and it is not usable.
+        InvalidInput
+            ``offsets`` is not a 1-D array of integers.
+
+        Examples
+        --------
+        >>> pool = OffsetPool(4)
+        >>> pool.occupy([1, 1, 8]).ok, pool.used
+        (array([ True,  True, False]), 1)
+        """
+        if isinstance(offsets, (int, np.integer)):
+            slot = int(offsets) - self._first
+            if not 0 <= slot < self._usable:
+                raise NotInRange(f"offset {offsets}: {self._span()}")
+            self._slots.take_one(slot)
+            return None
+        slots, inside = offset_rows(offsets, first=self._first, usable=self._usable)
+        self._slots.mark(slots if inside is None else slots[inside])
+        codes = np.zeros(len(slots) if inside is None else int(np.count_nonzero(inside)), dtype=np.uint8)
+        return Allocation.of(self._scatter(codes, inside, Reason.NOT_IN_RANGE))
+
+    @overload
+    def has(self, offsets: int) -> bool: ...
+    @overload
+    def has(self, offsets: Offsets) -> NDArray[np.bool_]: ...
+    def has(self, offsets: int | Offsets) -> bool | NDArray[np.bool_]:
+        """Tell whether offsets are in use; outside the pool nothing is.
+
+        Parameters
+        ----------
+        offsets : int or array of integers, shape (rows,)
+            What to look at.
+
+        Returns
+        -------
+        bool or ndarray of bool
+            Whether each is in use.
+
+        Raises
+        ------
+        InvalidInput
+            ``offsets`` is not a 1-D array of integers.
+
+        Examples
+        --------
+        >>> pool = OffsetPool(4, strategy="lowest")
+        >>> taken = pool.allocate_next(2)
+        >>> pool.has([1, 2, 99])
+        array([ True, False, False])
+        """
+        if isinstance(offsets, (int, np.integer)):
+            slot = int(offsets) - self._first
+            return 0 <= slot < self._usable and self._slots.has_one(slot)
+        slots, inside = offset_rows(offsets, first=self._first, usable=self._usable)
+        if inside is None:
+            return self._slots.has(slots)
+        used = np.zeros(len(slots), dtype=bool)
+        used[inside] = self._slots.has(slots[inside])
+        return used
+
+    # listing and state ------------------------------------------------------------------------------------------
+
+    def used_offsets(self) -> NDArray[np.uint64]:
+        """Return the offsets in use.
+
+        Returns
+        -------
+        ndarray of uint64
+            Ascending.
+
+        Raises
+        ------
+        None
+            A pool always has an answer; it costs 8 bytes per offset in use.
+        """
+        return self._slots.used_slots() + np.uint64(self._first)
+
+    def free_offsets(self, limit: int | None = None) -> NDArray[np.uint64]:
+        """Return the lowest free offsets.
+
+        Parameters
+        ----------
+        limit : int, optional
+            At most how many; all when not given.
+
+        Returns
+        -------
+        ndarray of uint64
+            Ascending.
+
+        Raises
+        ------
+        InvalidInput
+            More than 2**32 would be returned.
+        """
+        n = self.free if limit is None else min(limit, self.free)
+        if n > 1 << 32:
+            raise InvalidInput(f"{n} free offsets are too many to list; give limit=")
+        return self._slots.lowest(n, 0, self._usable) + np.uint64(self._first)
+
+    def snapshot(self) -> bytes:
+        """Return the whole state as bytes.
+
+        Returns
+        -------
+        bytes
+            The same for the same state. The generator of random numbers is no part of it.
+
+        Raises
+        ------
+        None
+            A pool always has an answer.
+        """
+        return f"{self._header()} {self._cursor}\n".encode() + self._slots.to_bytes()
+
+    def restore(self, snapshot: bytes) -> None:
+        """Take the state a snapshot holds.
+
+        Parameters
+        ----------
+        snapshot : bytes
+            From a pool of the same size and storage.
+
+        Raises
+        ------
+        InvalidInput
+            It is no snapshot, or of another pool; nothing has changed.
+
+        Examples
+        --------
+        >>> pool = OffsetPool(4, strategy="lowest")
+        >>> before = pool.snapshot()
+        >>> pool.allocate_next()
+        0
+        >>> pool.restore(before)
+        >>> pool.used
+        0
+        """
+        head, _, data = snapshot.partition(b"\n")
+        header, _, cursor = head.decode("ascii", "replace").rpartition(" ")
+        if header != self._header() or not cursor.isdigit():
+            raise InvalidInput(f"snapshot {header[:60]!r} does not fit a pool {self._header()!r}")
+        self._slots.load_bytes(data)
+        self._cursor = int(cursor)
+
+    def copy(self) -> Self:
+        """Return an independent pool of the same state.
+
+        Returns
+        -------
+        OffsetPool
+            Storage is shared until one of the two changes; so is the generator of random numbers, always.
+
+        Raises
+        ------
+        None
+            A pool always has an answer.
+        """
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._slots = self._slots.copy()
+        return twin
+
+    def adopt(self, other: Self) -> None:
+        """Take the state of a copy of this pool.
+
+        Parameters
+        ----------
+        other : OffsetPool
+            Made by `copy`; independent of this pool afterwards.
+
+        Raises
+        ------
+        InvalidInput
+            It is no copy of this pool.
+        """
+        if other._header() != self._header():
+            raise InvalidInput(f"pool {other._header()!r} is no copy of {self._header()!r}")
+        self._slots = other._slots.copy()
+        self._cursor = other._cursor
+
+    # choices ----------------------------------------------------------------------------------------------------
+
+    def _find_next(self) -> int:
+        """Return the first free slot from the cursor on, dynamic band first, or -1."""
+        slots, band, cursor = self._slots, self._band, self._cursor
+        slot = slots.find(max(cursor, band), self._usable)
+        if slot < 0 and cursor > band:
+            slot = slots.find(band, cursor)
+        if slot < 0 and band:
+            start = cursor if cursor < band else 0
+            slot = slots.find(start, band)
+            if slot < 0:
+                slot = slots.find(0, start)
+        return slot
+
+    def _find_random(self, rng: np.random.Generator) -> int:
+        """Return a free slot chosen at random by the strategy, or -1."""
+        free = self._usable - self._slots.used
+        if not free:
+            return -1
+        band = self._band
+        # the dynamic band can only be full once as many slots are in use as it has
+        dynamic = not band or self._slots.used < self._usable - band or self._slots.find(band, self._usable) >= 0
+        start, stop = (band, self._usable) if dynamic else (0, band)
+        if self._strategy == "sample":
+            return int(self._slots.take_sampled(1, start, stop, rng=rng)[0])
+        at = start + int(rng.integers(0, stop - start - 1, dtype=np.uint64, endpoint=True))
+        slot = self._slots.find(at, stop)
+        return slot if slot >= 0 else self._slots.find(start, at)
+
+    def _next_many(self, n: int, rng: np.random.Generator | None, order: Order) -> NDArray[np.uint64]:
+        """Take up to ``n`` offsets."""
+        if n < 0:
+            raise InvalidInput(f"n={n}: a number of offsets is 0 or more")
+        if order not in ("sequence", "set"):
+            raise InvalidInput(f"order {order!r}: expected sequence or set")
+        take = self._chooser(rng, in_order=order == "sequence")
+        parts: list[NDArray[np.uint64]] = []
+        for start, stop in self._bands():
+            if start < stop and n > 0:
+                part = take(n, start, stop)
+                n -= len(part)
+                parts.append(part)
+        taken = parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, dtype=np.uint64), *parts])
+        if self._strategy == "next" and len(taken):
+            last = int(taken[-1])
+            self._cursor = last + 1 if last + 1 < self._usable else 0
+        return taken + np.uint64(self._first) if self._first else taken
+
+    def _bands(self) -> list[tuple[int, int]]:
+        """Return the runs of slots to choose from, in order."""
+        band, usable = self._band, self._usable
+        if self._strategy != "next":
+            return [(band, usable), (0, band)]
+        high = max(self._cursor, band)
+        # a grant in the dynamic band takes the cursor out of the static one, which is then searched from its start
+        dynamic_full = not self._slots.count_free(band, usable)
+        low = self._cursor if self._cursor < band and dynamic_full else 0
+        return [(high, usable), (band, high), (low, band), (0, low)]
+
+    def _chooser(self, rng: np.random.Generator | None, *, in_order: bool) -> _Chooser:
+        """Return what takes up to n slots in ``[start, stop)`` by the strategy."""
+        slots = self._slots
+        if self._strategy in ("lowest", "next"):
+            return slots.take_lowest
+        source = rng or self._generator()
+
+        def sampled(n: int, start: int, stop: int) -> NDArray[np.uint64]:
+            taken = slots.take_sampled(n, start, stop, rng=source)
+            return source.permutation(taken) if in_order else taken
+
+        def scanned(n: int, start: int, stop: int) -> NDArray[np.uint64]:
+            n = min(n, slots.count_free(start, stop))
+            starts = source.integers(0, stop - start - 1, size=n, dtype=np.uint64, endpoint=True)
+            if start:
+                starts += np.uint64(start)
+            return slots.take_scanned(starts, start, stop, in_order=in_order)
+
+        return sampled if self._strategy == "sample" else scanned
+
+    def _generator(self) -> np.random.Generator:
+        """Return the pool's own generator."""
+        if self._rng is None:
+            raise InvalidInput(
+                f"strategy {self._strategy!r} needs random numbers: pass rng=numpy.random.default_rng(seed) "
+                f"to the pool or to the call"
+            )
+        return self._rng
+
+    # words ------------------------------------------------------------------------------------------------------
+
+    def _scatter(
+        self, codes: NDArray[np.uint8], inside: NDArray[np.bool_] | None, outside: Reason
+    ) -> NDArray[np.uint8]:
+        """Return the codes of the rows inside at their places, and ``outside`` elsewhere."""
+        if inside is None:
+            return codes
+        reason = np.full(len(inside), outside, dtype=np.uint8)
+        reason[inside] = codes
+        return reason
+
+    def _header(self) -> str:
+        """Return what a snapshot must fit."""
+        kind = "dense" if isinstance(self._slots, Bitmap) else "sparse"
+        return f"dsmodel-pool-1 {kind} {self._usable} {self._first}"
+
+    def _span(self) -> str:
+        """Say which offsets are usable."""
+        if not self._usable:
+            return "the pool has no usable offset"
+        return f"usable offsets are {self._first} to {self._first + self._usable - 1}"
+
+    def __repr__(self) -> str:
+        """Return counts and strategy."""
+        return f"<{type(self).__name__} {self.used} of {self._usable} used, {self._strategy}>"
