@@ -1,0 +1,231 @@
+"""The parts of Kubernetes objects that addressing needs, as typed partial structs.
+
+One struct stands for every kind: the fields of Pods, which are most of any dump, are decoded at once; the fields of
+the rarer kinds stay raw bytes (`msgspec.Raw`, a view of the file) until a reader of that kind decodes them one by one,
+so that a wrong type is named with its field and costs one object. Everything else is skipped without building a Python
+object. The content of a Secret is never decoded: ``data`` is raw, and only the readers of known ConfigMaps open it.
+
+What it does not know: which objects belong together. A raw field is only valid while its batch is being read.
+
+Sources: kubernetes/api core/v1, discovery/v1, networking/v1 and events/v1 types, v1.20 to v1.36.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Final, TypeVar
+
+import msgspec
+from msgspec import Raw, Struct, field
+
+__all__ = [
+    "ABSENT",
+    "CONFIG_DATA",
+    "Condition",
+    "Container",
+    "DumpDocument",
+    "DumpObject",
+    "Identity",
+    "Ingress",
+    "Metadata",
+    "NodeAddress",
+    "ObjectReference",
+    "ObjectSpec",
+    "ObjectStatus",
+    "PodIP",
+    "RawDocument",
+    "ServicePort",
+    "decode_field",
+]
+
+# a raw field the object does not have
+ABSENT: Final = Raw()
+
+Value = TypeVar("Value")
+
+
+class Metadata(Struct, gc=False):
+    """``metadata`` of any object."""
+
+    name: str = ""
+    namespace: str = ""
+    labels: Raw = ABSENT
+    deletion_timestamp: Raw = field(default=ABSENT, name="deletionTimestamp")
+
+
+class PodIP(Struct, gc=False):
+    """One entry of a Pod's ``status.podIPs``."""
+
+    ip: str = ""
+
+
+class ObjectSpec(Struct, gc=False):
+    """``spec``: a Pod's fields typed, those of Nodes, Services, ServiceCIDRs and IPAddresses raw."""
+
+    node_name: str | None = field(default=None, name="nodeName")
+    host_network: bool | None = field(default=None, name="hostNetwork")
+    containers: Raw = ABSENT
+    pod_cidr: Raw = field(default=ABSENT, name="podCIDR")
+    pod_cidrs: Raw = field(default=ABSENT, name="podCIDRs")
+    unschedulable: Raw = ABSENT
+    type: Raw = ABSENT
+    cluster_ip: Raw = field(default=ABSENT, name="clusterIP")
+    cluster_ips: Raw = field(default=ABSENT, name="clusterIPs")
+    ip_family: Raw = field(default=ABSENT, name="ipFamily")
+    ip_families: Raw = field(default=ABSENT, name="ipFamilies")
+    ip_family_policy: Raw = field(default=ABSENT, name="ipFamilyPolicy")
+    ports: Raw = ABSENT
+    health_check_node_port: Raw = field(default=ABSENT, name="healthCheckNodePort")
+    external_traffic_policy: Raw = field(default=ABSENT, name="externalTrafficPolicy")
+    load_balancer_class: Raw = field(default=ABSENT, name="loadBalancerClass")
+    cidrs: Raw = ABSENT
+    parent_ref: Raw = field(default=ABSENT, name="parentRef")
+
+
+class ObjectStatus(Struct, gc=False):
+    """``status``: a Pod's fields typed, those of Nodes and Services raw."""
+
+    phase: str | None = None
+    pod_ip: str | None = field(default=None, name="podIP")
+    pod_ips: list[PodIP] | None = field(default=None, name="podIPs")
+    addresses: Raw = ABSENT
+    allocatable: Raw = ABSENT
+    conditions: Raw = ABSENT
+    node_info: Raw = field(default=ABSENT, name="nodeInfo")
+    load_balancer: Raw = field(default=ABSENT, name="loadBalancer")
+
+
+class DumpObject(Struct, gc=False):
+    """An object of any kind, as far as addressing needs it."""
+
+    kind: str = ""
+    api_version: str = field(default="", name="apiVersion")
+    metadata: Metadata = field(default_factory=Metadata)
+    spec: ObjectSpec = field(default_factory=ObjectSpec)
+    status: ObjectStatus = field(default_factory=ObjectStatus)
+    data: Raw = ABSENT
+    items: Raw = ABSENT
+    reason: Raw = ABSENT
+    message: Raw = ABSENT
+    note: Raw = ABSENT
+    involved_object: Raw = field(default=ABSENT, name="involvedObject")
+    regarding: Raw = ABSENT
+
+
+class DumpDocument(Struct, gc=False):
+    """A ``List`` with its objects decoded; `items` is None where the document is one object."""
+
+    kind: str = ""
+    api_version: str = field(default="", name="apiVersion")
+    items: list[DumpObject] | None = None
+
+
+class RawDocument(Struct, gc=False):
+    """A ``List`` whose objects are still raw, for decoding them one at a time."""
+
+    kind: Raw = ABSENT
+    api_version: Raw = field(default=ABSENT, name="apiVersion")
+    items: Raw = ABSENT
+
+
+class Identity(Struct, gc=False):
+    """What names an object that could not be decoded; every part may be of any type."""
+
+    kind: Raw = ABSENT
+    api_version: Raw = field(default=ABSENT, name="apiVersion")
+    metadata: Raw = ABSENT
+
+
+class NodeAddress(Struct, gc=False):
+    """One entry of a Node's ``status.addresses``."""
+
+    type: str = ""
+    address: str = ""
+
+
+class Condition(Struct, gc=False):
+    """One entry of ``status.conditions``."""
+
+    type: str = ""
+    status: str = ""
+
+
+class ServicePort(Struct, gc=False):
+    """One entry of a Service's ``spec.ports``."""
+
+    node_port: int | None = field(default=None, name="nodePort")
+
+
+class Ingress(Struct, gc=False):
+    """One entry of a Service's ``status.loadBalancer.ingress``."""
+
+    ip: str | None = None
+
+
+class Container(Struct, gc=False):
+    """One container of a control plane Pod."""
+
+    name: str = ""
+    image: str = ""
+    command: list[str] | None = None
+    args: list[str] | None = None
+
+
+class ObjectReference(Struct, gc=False):
+    """What an Event or an IPAddress is about."""
+
+    kind: str = ""
+    resource: str = ""
+    namespace: str = ""
+    name: str = ""
+
+
+# ConfigMap.data of the known configuration maps
+CONFIG_DATA = dict[str, str]
+
+
+def decode_field(raw: Raw, kind: Any, path: str, *, default: Value) -> Any | Value:  # noqa: ANN401 - msgspec takes any type
+    """Decode one raw field.
+
+    Parameters
+    ----------
+    raw : msgspec.Raw
+        The field's bytes, or `ABSENT`.
+    kind : type
+        What it should be.
+    path : str
+        Kubernetes field path, for the message.
+    default : object
+        What an absent field, or a null, stands for.
+
+    Returns
+    -------
+    object
+        The value.
+
+    Raises
+    ------
+    msgspec.ValidationError
+        If the field has another type; the message names the path.
+
+    Examples
+    --------
+    >>> decode_field(Raw(b'["10.244.0.0/24"]'), list[str], "spec.podCIDRs", default=[])
+    ['10.244.0.0/24']
+    >>> decode_field(Raw(b'7'), list[str], "spec.podCIDRs", default=[])
+    Traceback (most recent call last):
+    msgspec.ValidationError: spec.podCIDRs: Expected `array | null`, got `int`
+    """
+    if raw is ABSENT:
+        return default
+    try:
+        value = _decoder(kind).decode(raw)
+    except msgspec.ValidationError as error:
+        raise msgspec.ValidationError(f"{path}: {error}") from None
+    return default if value is None else value
+
+
+@functools.cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:  # noqa: ANN401 - msgspec takes any type
+    """Build the decoder of a type once."""
+    return msgspec.json.Decoder(kind | None)
