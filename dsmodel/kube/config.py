@@ -298,7 +298,7 @@ def _cidrs(name: str, texts: Iterable[str | Cidr]) -> tuple[Cidr, ...]:
     found = []
     for place, part in enumerate(parts):
         try:
-            found.append(part if isinstance(part, Cidr) else Cidr(part, host_bits="mask"))
+            found.append(part if isinstance(part, Cidr) else Cidr(part, host_bits="mask", syntax="sloppy"))
         except InvalidCidr as error:
             raise InvalidConfig(f"{name}[{place}]: {error}") from error
     return tuple(found)
@@ -306,11 +306,11 @@ def _cidrs(name: str, texts: Iterable[str | Cidr]) -> tuple[Cidr, ...]:
 
 def _masks(blocks: tuple[Cidr, ...], given: Mapping[Any, int]) -> dict[IPFamily, int]:
     """Give each family of the cluster CIDRs its effective mask size."""
-    named = {_family(key): int(mask) for key, mask in given.items()}
+    named = {_family(str(key)): int(mask) for key, mask in given.items()}
     return {block.family: named.get(block.family, DEFAULT_NODE_MASKS[block.family]) for block in blocks}
 
 
-def _family(key: object) -> IPFamily:
+def _family(key: str) -> IPFamily:
     """Read a key of a mapping by family."""
     try:
         return IPFamily(key)
