@@ -129,6 +129,33 @@ GATES: dict[str, Gate] = {
 
 # Minor versions between two recorded ones follow release notes where a row says so.
 RULES: dict[str, Rule] = {
+    "address_syntax": Rule(
+        "how address fields read text while StrictIPCIDRValidation is off: Go's parser, or with leading zeros",
+        ((20, "go"), (22, "sloppy")),
+        "ParseIPSloppy of k8s.io/utils/net since 1.22; recordings of 1.20, 1.21, 1.23 and 1.26",
+    ),
+    "field_error_values": Rule(
+        "how a field error prints a bad value",
+        ((20, "go"), (34, "json")),
+        "pkg/util/validation/field/errors.go; recordings of 1.26 and 1.36; Go syntax still in v1.32.1, 1.34 by inference",
+    ),
+    "node_pod_cidr_complaints_name_the_value": Rule(
+        "a bad entry of podCIDRs is reported with its own value and words, repeats only as a pair",
+        ((20, False), (33, True)),
+        "ValidateNode of pkg/apis/core/validation/validation.go; KEP-4858; recordings of 1.20 and 1.36",
+    ),
+    "node_update_closing_words": Rule(
+        "what a refused change of a Node is also told",
+        (
+            (
+                20,
+                "node updates may only change labels, taints, or capacity (or configSource, if the "
+                "DynamicKubeletConfig feature gate is enabled)",
+            ),
+            (24, ""),
+        ),
+        "ValidateNodeUpdate of v1.20.2; recordings of 1.20 and 1.36; DynamicKubeletConfig went in 1.24",
+    ),
     "advertise_address_family_checked": Rule(
         "kube-apiserver refuses to start when its advertise address is not of the first service range's family",
         ((20, False), (22, True)),
