@@ -183,7 +183,8 @@ class Operation:
     Examples
     --------
     >>> from dsmodel import AddressRange, Cidr
-    >>> first, second = AddressRange(Cidr("10.0.0.0/30")), AddressRange(Cidr("10.0.1.0/30"))
+    >>> first = AddressRange(Cidr("10.0.0.0/30"), strategy="lowest")
+    >>> second = AddressRange(Cidr("fd00::/126"), strategy="lowest")
     >>> with Operation(first, second) as operation:
     ...     taken = first.allocate_next(3)
     ...     operation.revert()

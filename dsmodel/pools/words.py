@@ -120,10 +120,9 @@ class WordRows:
             ordinals += np.repeat((cursors - (ends - counts)).astype(np.uint32), counts)
             return counts, ordinals
         granted = counts.copy()
-        parts = []
-        for piece in _pieces(len(rows), words.shape[1]):
-            parts.append(self._take_scattered(rows[piece], granted[piece], cursors=cursors[piece]))
-        return granted, np.concatenate(parts)
+        pieces = _pieces(len(rows), words.shape[1])
+        taken = [self._take_scattered(rows[at], granted[at], cursors=cursors[at]) for at in pieces]
+        return granted, np.concatenate(taken)
 
     def _take_scattered(
         self, rows: NDArray[np.intp], granted: NDArray[np.int64], *, cursors: NDArray[np.int64]
@@ -146,7 +145,8 @@ class WordRows:
         np.bitwise_or.at(words.reshape(-1), position >> 6, _ONE << (position & 63).astype(np.uint64))
         self._words[rows] = words
         position -= np.repeat(np.arange(len(rows)) * (64 * width), granted)
-        return position.astype(np.uint32)
+        ordinals: NDArray[np.uint32] = position.astype(np.uint32)
+        return ordinals
 
     def copy(self) -> Self:
         """Return independent rows."""
