@@ -65,6 +65,18 @@ def _gate(*rows: tuple[int, str, bool] | tuple[int, str, bool, bool], source: st
 
 
 GATES: dict[str, Gate] = {
+    "PreferSameTrafficDistribution": _gate(
+        (33, "alpha", False), (34, "beta", True), (35, "GA", True, True), source="KEP-3015; recordings of 1.36"
+    ),
+    "ServiceInternalTrafficPolicy": _gate(
+        (21, "alpha", False), (22, "beta", True), (26, "GA", True, True), source="KEP-2086; recordings", removed=28
+    ),
+    "ServiceLoadBalancerClass": _gate(
+        (21, "alpha", False), (22, "beta", True), (24, "GA", True, True), source="KEP-1959; recordings", removed=26
+    ),
+    "ServiceTrafficDistribution": _gate(
+        (30, "alpha", False), (31, "beta", True), (33, "GA", True, True), source="KEP-4444; recordings of 1.36"
+    ),
     "AllowServiceExternalIPs": _gate((36, "GA", True), source="KEP-5707"),
     "CloudDualStackNodeIPs": _gate(
         (27, "alpha", False),
@@ -129,6 +141,78 @@ GATES: dict[str, Gate] = {
 
 # Minor versions between two recorded ones follow release notes where a row says so.
 RULES: dict[str, Rule] = {
+    "dots_in_labels_named": Rule(
+        "a subdomain where a label is asked for is told 'must not contain dots'",
+        ((20, False), (27, True)),
+        "IsDNS1123Label of pkg/util/validation/validation.go; recordings of 1.26 and 1.36, 1.27 by inference",
+    ),
+    "externally_accessible_by_external_ips": Rule(
+        "a ClusterIP Service with externalIPs counts as externally accessible",
+        ((20, False), (29, True)),
+        "#119150; ExternallyAccessible of pkg/api/service/util.go; recordings of 1.26 and 1.36",
+    ),
+    "label_key_words": Rule(
+        "what a qualified name is called in a complaint about its slashes",
+        ((20, "a qualified name"), (34, "a valid label key")),
+        "IsQualifiedName of pkg/util/validation/validation.go; recordings of 1.26 and 1.36, 1.34 by inference",
+    ),
+    "port_name_digits_named": Rule(
+        "a port name without a letter is told it needs a letter or number",
+        ((20, True), (24, False)),
+        "IsValidPortName of pkg/util/validation/validation.go; recordings of 1.23 and 1.26",
+    ),
+    "service_generation": Rule(
+        "how Services are stored: a hand-written layer that validates first, or the generic store that allocates first",
+        ((20, "rest"), (23, "store")),
+        "pkg/registry/core/service/storage/rest.go until 1.22, storage.go and alloc.go since; recordings",
+    ),
+    "service_policy_inferred": Rule(
+        "two families or two addresses without a policy mean RequireDualStack: inferred by versioned defaults, by "
+        "storage, or not at all",
+        ((20, "defaults"), (21, "storage"), (23, "")),
+        "SetDefaults_Service of v1.20.2; #99555; #96684; recordings of 1.20, 1.21 and 1.23",
+    ),
+    "service_prefer_headless_needs_dual_stack": Rule(
+        "a headless PreferDualStack Service without selector gets its second family on dual-stack clusters only",
+        ((20, True), (21, False)),
+        "#99555; recordings of 1.20 and 1.21",
+    ),
+    "service_prefer_left_alone": Rule(
+        "an update that does not touch a PreferDualStack Service's families and addresses leaves them as they are",
+        ((20, False), (22, True)),
+        "#102898, #103220; isMatchingPreferDualStackClusterIPFields",
+    ),
+    "service_update_carries_values": Rule(
+        "an update that names no addresses or node ports keeps the old ones: node ports by port name, since 1.23 "
+        "unless the number is used by another port",
+        ((20, ""), (22, "by name"), (23, "by unused name")),
+        "#103532; patchAllocatedValues; recordings of 1.20 and 1.23",
+    ),
+    "service_update_carries_switched_off_ports": Rule(
+        "node ports are carried over although the update switches their allocation off",
+        ((20, True), (31, False)),
+        "patchAllocatedValues; recordings of 1.26 and 1.36",
+    ),
+    "service_switched_off_node_ports": Rule(
+        "with allocateLoadBalancerNodePorts false, node ports asked for are not reserved at all, or they are",
+        ((20, "ignored"), (23, "reserved")),
+        "initNodePorts of pkg/registry/core/service/storage; recordings of 1.23",
+    ),
+    "service_unconditional_update": Rule(
+        "a replacement may leave resourceVersion out",
+        ((20, False), (23, True)),
+        "recordings of 1.21 and 1.23",
+    ),
+    "service_internal_policy_on_external_name": Rule(
+        "internalTrafficPolicy is defaulted for ExternalName too",
+        ((20, True), (24, False)),
+        "#104846; recordings of 1.23 and 1.26",
+    ),
+    "service_source_range_words": Rule(
+        "bad loadBalancerSourceRanges are reported as one list, or entry by entry",
+        ((20, "list"), (33, "entry")),
+        "validateService; KEP-4858; recordings of 1.26 and 1.36",
+    ),
     "address_syntax": Rule(
         "how address fields read text while StrictIPCIDRValidation is off: Go's parser, or with leading zeros",
         ((20, "go"), (22, "sloppy")),
@@ -227,6 +311,31 @@ RULES: dict[str, Rule] = {
         "--node-cidr-mask-size-ipv4/-ipv6 may be used on a single-stack cluster (the one that fits its family)",
         ((20, False), (21, True)),
         "recordings of 1.20 and 1.36; setNodeCIDRMaskSizes of cmd/kube-controller-manager/app/core.go in between",
+    ),
+    "node_ipam_occupies_on_update": Rule(
+        "an update of a node marks its CIDRs again, also after another node's deletion freed them",
+        ((20, False), (30, True)),
+        "#123238; NewCIDRRangeAllocator of pkg/controller/nodeipam/ipam/range_allocator.go",
+    ),
+    "node_ipam_words": Rule(
+        "how kube-controller-manager words a cluster CIDR that does not parse, and too many of them",
+        (
+            (
+                20,
+                {
+                    "cidr": 'failed to parse cidr value:"{text}" with error:invalid CIDR address: {text}',
+                    "count": "len of clusters is:{count} > more than max allowed of 2",
+                },
+            ),
+            (
+                25,
+                {
+                    "cidr": "invalid CIDR[{place}]: <nil> (invalid CIDR address: {text})",
+                    "count": "length of clusterCIDRs is:{count} more than max allowed of 2",
+                },
+            ),
+        ),
+        "recordings of 1.20 and 1.36; the release between them is not known",
     ),
     "node_ipam_retries_by_itself": Rule(
         "a node that got no CIDR is tried again without anything touching it, leaking at every try",
