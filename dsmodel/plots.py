@@ -261,8 +261,8 @@ def _write(ax: Axes, line: _Line, *, y: float, binds: bool) -> None:
     if line.head:
         head = ax.text(0, y, line.head, weight="bold", color=colour, va="center_baseline", **style)
         if line.left:
-            style_behind = {"xytext": (6, 0), "textcoords": "offset points", "color": _QUIET, "va": "bottom"}
-            ax.annotate(line.left, (1, 0), xycoords=head, **style_behind, **style)
+            behind: dict[str, Any] = {"xytext": (6, 0), "textcoords": "offset points", "color": _QUIET, "va": "bottom"}
+            ax.annotate(line.left, (1, 0), xycoords=head, **behind, **style)
     elif line.left:
         ax.text(0, y, line.left, color=_QUIET, va="center_baseline", **style)
     if line.right:
