@@ -1,0 +1,230 @@
+"""Nodes of a dump as the columns of the nodes table.
+
+A Node's blocks are ``spec.podCIDRs``, or ``spec.podCIDR`` where an old server or a hand-made object has no list; where
+both are there and differ, ``podCIDR`` wins as in the API server. Host bits are masked.
+
+What it does not know: whether blocks overlap or lie in the cluster CIDR (`dsmodel.io.dump_checks`).
+
+Sources: kubernetes/api core/v1 NodeSpec, NodeStatus; ``pkg/apis/core/v1/conversion.go``; the well-known labels of
+kubernetes.io and of the providers named at `NODE_POOL_LABELS`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from msgspec import Struct
+
+from dsmodel.addresses.arrays import empty
+from dsmodel.addresses.cidr import IPFamily
+from dsmodel.addresses.text import parse_cidrs
+from dsmodel.cluster.schema import NODES
+from dsmodel.cluster.table import Table
+from dsmodel.io.dump_addresses import read_pairs
+from dsmodel.io.dump_findings import Findings, ObjectName
+from dsmodel.io.dump_objects import Condition, NodeAddress
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from dsmodel.io.dump_objects import DumpObject
+
+__all__ = ["NODE_POOL_LABELS", "NodeRows"]
+
+# labels that name the pool of like machines, the first one found counts
+NODE_POOL_LABELS: Final = (
+    "cloud.google.com/gke-nodepool",
+    "eks.amazonaws.com/nodegroup",
+    "karpenter.sh/nodepool",
+    "kubernetes.azure.com/agentpool",
+    "agentpool",
+    "alpha.eksctl.io/nodegroup-name",
+    "doks.digitalocean.com/node-pool",
+    "worker.gardener.cloud/pool",
+    "nodepool",
+    "node-pool",
+    "node_pool",
+)
+_ZONE_LABELS: Final = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
+_LARGEST_COUNT: Final = 2**32 - 1
+
+
+class _Resources(Struct, gc=False):
+    """The one resource of ``status.allocatable`` that counts here."""
+
+    pods: str | int | None = None
+
+
+class _NodeInfo(Struct, gc=False):
+    """``status.nodeInfo``."""
+
+    kubeletVersion: str = ""  # noqa: N815 - the API's own spelling
+
+
+class NodeRows:
+    """Nodes read so far.
+
+    Parameters
+    ----------
+    findings : Findings
+        Where wrong ones are named.
+    """
+
+    def __init__(self, findings: Findings) -> None:
+        self.findings = findings
+        self.origins: list[ObjectName] = []
+        self.kubelet_versions: list[str] = []
+        self._row: dict[str, int] = {}
+        self._blocks: list[list[str]] = []
+        self._columns: dict[str, list[Any]] = {
+            name: [] for name in ("name", "allocatable_pods", "zone", "node_pool", "ready", "unschedulable")
+        }
+        self._internal: tuple[list[str], list[str]] = ([], [])
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Row of each node by name."""
+        return self._row
+
+    def add(self, nodes: list[DumpObject], file: str) -> None:
+        """Add the Nodes of one batch.
+
+        Parameters
+        ----------
+        nodes : list of DumpObject
+            Named objects of kind Node.
+        file : str
+            Where they came from.
+
+        Raises
+        ------
+        None
+            What is wrong in a Node is a finding.
+        """
+        for node in nodes:
+            about = ObjectName("Node", "", node.metadata.name, file)
+            earlier = self._row.setdefault(about.name, len(self.origins))
+            if earlier < len(self.origins):
+                origin = self.origins[earlier].file
+                self.findings.duplicate(about, origin)
+                continue
+            self.origins.append(about)
+            self._add_one(node, about)
+
+    def table(self) -> Table:
+        """Return the Nodes as a table.
+
+        Returns
+        -------
+        Table
+            Of schema `dsmodel.cluster.schema.NODES`, in the order of reading.
+
+        Raises
+        ------
+        None
+            What is no block is a finding.
+        """
+        dtypes = {"allocatable_pods": np.uint32, "ready": np.bool_, "unschedulable": np.bool_}
+        text = np.dtypes.StringDType()
+        columns: dict[str, Any] = {
+            name: np.array(values, dtype=dtypes.get(name, text)) for name, values in self._columns.items()
+        }
+        pairs = read_pairs(*self._internal)
+        columns |= {
+            "internal_ipv4": pairs.ipv4,
+            "has_internal_ipv4": pairs.has_ipv4,
+            "internal_ipv6": pairs.ipv6,
+            "has_internal_ipv6": pairs.has_ipv6,
+        }
+        return Table(NODES, columns | self._block_columns(), length=len(self.origins))
+
+    def _add_one(self, node: DumpObject, about: ObjectName) -> None:
+        """Take one Node's fields."""
+        decode, spec, status = self.findings.decode, node.spec, node.status
+        labels = decode(node.metadata.labels, dict[str, str], "metadata.labels", default={}, about=about)
+        conditions = decode(status.conditions, list[Condition], "status.conditions", default=[], about=about)
+        ready = [condition.status == "True" for condition in conditions if condition.type == "Ready"]
+        row = {
+            "name": about.name,
+            "allocatable_pods": self._allocatable(node, about),
+            "zone": next((labels[key] for key in _ZONE_LABELS if key in labels), ""),
+            "node_pool": next((labels[key] for key in NODE_POOL_LABELS if key in labels), ""),
+            "ready": ready[0] if ready else True,
+            "unschedulable": decode(spec.unschedulable, bool, "spec.unschedulable", default=False, about=about),
+        }
+        for name, value in row.items():
+            self._columns[name].append(value)
+        self._blocks.append(self._blocks_of(node, about))
+        self._add_internal(node, about)
+        info = decode(status.node_info, _NodeInfo, "status.nodeInfo", default=_NodeInfo(), about=about)
+        self.kubelet_versions.append(info.kubeletVersion)
+
+    def _allocatable(self, node: DumpObject, about: ObjectName) -> int:
+        """Read how many pods the kubelet admits; 0 where it does not say."""
+        path = "status.allocatable.pods"
+        resources = self.findings.decode(
+            node.status.allocatable, _Resources, "status.allocatable", default=_Resources(), about=about
+        )
+        if resources.pods is None:
+            return 0
+        text = str(resources.pods)
+        if text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= _LARGEST_COUNT:
+            return int(text)
+        message = f"{path}: {text!r} is no whole number of pods; the configured maximum is used"
+        self.findings.add("error", "field-invalid", message, about=about)
+        return 0
+
+    def _blocks_of(self, node: DumpObject, about: ObjectName) -> list[str]:
+        """Read podCIDRs, or podCIDR."""
+        first = self.findings.decode(node.spec.pod_cidr, str, "spec.podCIDR", default="", about=about)
+        listed: list[str] = self.findings.decode(
+            node.spec.pod_cidrs, list[str], "spec.podCIDRs", default=[], about=about
+        )
+        if first and listed and first != listed[0]:
+            message = f"spec.podCIDR is {first!r} and spec.podCIDRs begins with {listed[0]!r}; podCIDR is used"
+            self.findings.add("warning", "field-invalid", message, about=about)
+            return [first]
+        return listed or ([first] if first else [])
+
+    def _add_internal(self, node: DumpObject, about: ObjectName) -> None:
+        """Take the first InternalIP of each family; a host name in its place is legal and counts for nothing."""
+        addresses: list[NodeAddress] = self.findings.decode(
+            node.status.addresses, list[NodeAddress], "status.addresses", default=[], about=about
+        )
+        texts = [entry.address for entry in addresses if entry.type == "InternalIP"]
+        self._internal[0].append(next((text for text in texts if ":" not in text), ""))
+        self._internal[1].append(next((text for text in texts if ":" in text), ""))
+
+    def _block_columns(self) -> dict[str, NDArray[Any]]:
+        """Parse all blocks, family by family."""
+        n = len(self._blocks)
+        columns: dict[str, NDArray[Any]] = {}
+        primary = np.zeros(n, dtype=np.uint8)
+        places = np.full(n, 255, dtype=np.uint8)
+        for family, sign in ((IPFamily.IPV4, False), (IPFamily.IPV6, True)):
+            found = [(r, i, t) for r, ts in enumerate(self._blocks) for i, t in enumerate(ts) if (":" in t) is sign]
+            name = f"pod_cidr_{family.value.lower()}"
+            base, mask, has = empty(n, family), np.zeros(n, dtype=np.uint8), np.zeros(n, dtype=bool)
+            if found:
+                texts = [text for _, _, text in found]
+                bases, lengths, valid = parse_cidrs(
+                    texts, family=family, host_bits="mask", syntax="sloppy", on_invalid="mask"
+                )
+                # backwards, so that the first block of a family is the one that stays
+                for k in reversed(range(len(found))):
+                    row, place, text = found[k]
+                    if not valid[k]:
+                        self._report(row, place, f"{text!r} is no CIDR; the node is read without it")
+                        continue
+                    if has[row]:
+                        self._report(row, place + 1, f"a second {family.value} block; {text} is used")
+                    base[row], mask[row], has[row] = bases[k], lengths[k], True
+                    if place <= places[row]:
+                        primary[row], places[row] = 6 if sign else 4, place
+            columns |= {name: base, f"{name}_mask": mask, f"has_{name}": has}
+        return columns | {"primary_ip_family": primary}
+
+    def _report(self, row: int, place: int, message: str) -> None:
+        """Name a block that cannot be used."""
+        self.findings.add("error", "address-invalid", f"spec.podCIDRs[{place}]: {message}", about=self.origins[row])

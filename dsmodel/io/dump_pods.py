@@ -1,0 +1,250 @@
+"""Pods of a dump, batch by batch, as the columns of the pods table.
+
+A Pod holds its addresses unless it shares its node's (``hostNetwork``) or has finished: a Succeeded or Failed Pod may
+still show an address that its plugin has long handed to another one. Labels and everything else of a Pod is skipped.
+
+What it does not know: whether the addresses make sense beside the nodes' blocks (`dsmodel.io.dump_checks`).
+
+Sources: kubernetes/api core/v1 PodSpec, PodStatus; ``podIPs`` and ``podIP`` conversion of ``pkg/apis/core/v1``.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from dsmodel.cluster.schema import PHASES, PODS
+from dsmodel.cluster.table import Table
+from dsmodel.io.dump_addresses import AddressPairs, read_pairs
+from dsmodel.io.dump_findings import Findings, ObjectName
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from dsmodel.io.dump_objects import DumpObject, Metadata, ObjectSpec, ObjectStatus
+
+__all__ = ["PodRows"]
+
+_PHASE_CODES: Final = {word: code for code, word in PHASES.items()}
+_FINISHED: Final = tuple(_PHASE_CODES[word] for word in ("Succeeded", "Failed"))
+_UNKNOWN_PHASE: Final = _PHASE_CODES["Unknown"]
+
+
+class PodRows:
+    """Pods read so far.
+
+    Parameters
+    ----------
+    findings : Findings
+        Where wrong ones are named.
+    """
+
+    def __init__(self, findings: Findings) -> None:
+        self.findings = findings
+        self.namespaces: list[str] = []
+        self.names: list[str] = []
+        self.nodes: dict[str, int] = {}
+        self._namespace: dict[str, str] = {}
+        self._parts: dict[str, list[NDArray[Any]]] = {}
+        self._starts: list[int] = []
+        self._files: list[str] = []
+
+    def __len__(self) -> int:
+        """Pods read, duplicates among them."""
+        return len(self.names)
+
+    def add(self, pods: list[DumpObject], file: str) -> None:
+        """Add the Pods of one batch.
+
+        Parameters
+        ----------
+        pods : list of DumpObject
+            Named objects of kind Pod.
+        file : str
+            Where they came from.
+
+        Raises
+        ------
+        None
+            What is wrong in a Pod is a finding.
+        """
+        if not pods:
+            return
+        self._starts.append(len(self.names))
+        self._files.append(file)
+        metadata: list[Metadata] = [pod.metadata for pod in pods]
+        self._name(metadata)
+        specs: list[ObjectSpec] = [pod.spec for pod in pods]
+        nodes = self.nodes
+        codes = [nodes.setdefault(spec.node_name, len(nodes)) if spec.node_name else -1 for spec in specs]
+        statuses: list[ObjectStatus] = [pod.status for pod in pods]
+        self._keep(
+            node=np.array(codes, dtype=np.int32),
+            host_network=np.fromiter((spec.host_network is True for spec in specs), dtype=bool, count=len(pods)),
+            phase=self._phases(statuses),
+        )
+        self._add_addresses(statuses)
+
+    def where(self, row: int) -> ObjectName:
+        """Name the Pod of a row.
+
+        Parameters
+        ----------
+        row : int
+            In the order of reading.
+
+        Returns
+        -------
+        ObjectName
+            With the file it came from.
+
+        Raises
+        ------
+        IndexError
+            If there is no such row.
+        """
+        file = self._files[bisect_right(self._starts, row) - 1]
+        return ObjectName("Pod", self.namespaces[row], self.names[row], file)
+
+    def table(self, node_rows: Mapping[str, int]) -> tuple[Table, NDArray[np.intp]]:
+        """Return the Pods as a table, of two with one name the first.
+
+        Parameters
+        ----------
+        node_rows : mapping of str to int
+            Row of each node in the nodes table.
+
+        Returns
+        -------
+        Table
+            Of schema `dsmodel.cluster.schema.PODS`.
+        ndarray of intp, shape (n,)
+            Row number in the order of reading of each row of the table, for `where`.
+
+        Raises
+        ------
+        None
+            A Pod on a node that is not in the dump is a finding, its ``node`` -1.
+        """
+        kept = self._kept_rows()
+        if not len(kept):
+            return Table(PODS, length=0), kept
+        text = np.dtypes.StringDType()
+        whole = len(kept) == len(self.names)
+        columns: dict[str, Any] = {
+            "namespace": np.array(self.namespaces, dtype=text),
+            "name": np.array(self.names, dtype=text),
+            **{name: np.concatenate(parts) for name, parts in self._parts.items()},
+        }
+        if not whole:
+            columns = {name: values[kept] for name, values in columns.items()}
+        columns["node"] = self._node_rows(columns["node"], kept, node_rows)
+        columns["holds_address"] = ~columns["host_network"] & ~np.isin(columns["phase"], _FINISHED)
+        for values in columns.values():
+            values.flags.writeable = False
+        return Table(PODS, columns), kept
+
+    def _name(self, metadata: list[Metadata]) -> None:
+        """Take names; equal namespaces become one object."""
+        known = self._namespace
+        self.namespaces += [known.setdefault(m.namespace, m.namespace) for m in metadata]
+        self.names += map(attrgetter("name"), metadata)
+
+    def _keep(self, **columns: NDArray[Any]) -> None:
+        """Append to columns."""
+        for name, values in columns.items():
+            self._parts.setdefault(name, []).append(values)
+
+    def _phases(self, statuses: list[ObjectStatus]) -> NDArray[np.uint8]:
+        """Turn phases into codes."""
+        codes = [_PHASE_CODES.get(status.phase or "", 255) for status in statuses]
+        if 255 in codes:
+            for row, code in enumerate(codes):
+                if code == 255:
+                    self.findings.add(
+                        "warning",
+                        "field-invalid",
+                        f"status.phase: {statuses[row].phase!r} is no phase of a Pod; taken as Unknown",
+                        about=self.where(self._starts[-1] + row),
+                    )
+                    codes[row] = _UNKNOWN_PHASE
+        return np.array(codes, dtype=np.uint8)
+
+    def _add_addresses(self, statuses: list[ObjectStatus]) -> None:
+        """Read podIPs, or podIP where there is no list; podIP wins where they differ, as in the API server."""
+        lists = [
+            [entry.ip for entry in status.pod_ips] if status.pod_ips else ([status.pod_ip] if status.pod_ip else [])
+            for status in statuses
+        ]
+        for row, (status, texts) in enumerate(zip(statuses, lists, strict=True)):
+            if len(texts) > 2 or (texts and status.pod_ip and status.pod_ip != texts[0]):
+                lists[row] = self._settle(row, status, texts)
+        firsts = [texts[0] if texts else "" for texts in lists]
+        seconds = [texts[1] if len(texts) > 1 else "" for texts in lists]
+        pairs = read_pairs(firsts, seconds)
+        self._keep(
+            pod_ipv4=pairs.ipv4,
+            has_pod_ipv4=pairs.has_ipv4,
+            pod_ipv6=pairs.ipv6,
+            has_pod_ipv6=pairs.has_ipv6,
+            primary_ip_family=pairs.primary,
+        )
+        self._report(pairs, firsts, seconds)
+
+    def _settle(self, row: int, status: ObjectStatus, texts: list[str]) -> list[str]:
+        """Decide between addresses the API would not have allowed side by side."""
+        about = self.where(self._starts[-1] + row)
+        if status.pod_ip and status.pod_ip != texts[0]:
+            message = f"status.podIP is {status.pod_ip!r} and status.podIPs begins with {texts[0]!r}; podIP is used"
+            self.findings.add("warning", "field-invalid", message, about=about)
+            return [status.pod_ip]
+        message = f"status.podIPs has {len(texts)} addresses, at most one of each family is legal; two are used"
+        self.findings.add("error", "field-invalid", message, about=about)
+        return texts[:2]
+
+    def _report(self, pairs: AddressPairs, firsts: list[str], seconds: list[str]) -> None:
+        """Name what is no address."""
+        start = self._starts[-1]
+        for place, (wrong, texts) in enumerate(((pairs.invalid_first, firsts), (pairs.invalid_second, seconds))):
+            for row in np.flatnonzero(wrong).tolist():
+                message = f"status.podIPs[{place}].ip: {texts[row]!r} is no IP address; the pod is read without it"
+                self.findings.add("error", "address-invalid", message, about=self.where(start + row))
+        for row in np.flatnonzero(pairs.same_family).tolist():
+            message = f"status.podIPs: {firsts[row]} and {seconds[row]} are of one family; the first is used"
+            self.findings.add("error", "address-invalid", message, about=self.where(start + row))
+
+    def _kept_rows(self) -> NDArray[np.intp]:
+        """Drop Pods whose namespace and name were read before."""
+        keys = list(zip(self.namespaces, self.names, strict=True))
+        if len(set(keys)) == len(keys):
+            return np.arange(len(keys))
+        first: dict[tuple[str, str], int] = {}
+        kept = []
+        for row, key in enumerate(keys):
+            if first.setdefault(key, row) == row:
+                kept.append(row)
+                continue
+            self.findings.duplicate(self.where(row), self.where(first[key]).file)
+        return np.array(kept, dtype=np.intp)
+
+    def _node_rows(
+        self, codes: NDArray[np.int32], kept: NDArray[np.intp], node_rows: Mapping[str, int]
+    ) -> NDArray[np.int32]:
+        """Turn this reading's node codes into rows of the nodes table."""
+        table = np.array([*(node_rows.get(name, -1) for name in self.nodes), -1], dtype=np.int32)
+        rows = table[codes]
+        names = list(self.nodes)
+        strangers, counts = np.unique(codes[(rows < 0) & (codes >= 0)], return_counts=True)
+        for code, count in zip(strangers.tolist(), counts.tolist(), strict=True):
+            about = self.where(int(kept[np.flatnonzero(codes == code)[0]]))
+            message = (
+                f"spec.nodeName {names[code]!r} is no Node of the dump ({count:,} pods name it, this is the first); "
+                "they count for no node"
+            )
+            self.findings.add("warning" if node_rows else "info", "node-missing", message, about=about)
+        return rows

@@ -1,0 +1,310 @@
+"""Read what ``kubectl get … -o json`` prints, however it was saved, into a `Cluster`.
+
+Every object is in a table, counted as ignored, or named in a finding; nothing is dropped unseen. Secrets are never
+decoded, of ConfigMaps only those that hold configuration. The configuration is taken from what the dump shows, with
+the evidence for each field in ``cluster.config.evidence``.
+
+What it does not know: state that the API server does not have, as a plugin's own files, cooldowns and cursors.
+
+Sources: kubernetes/api v1.20 to v1.36; version and range rules in the modules this one leads to.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any, Final, Literal
+
+from dsmodel.cluster.state import Cluster
+from dsmodel.errors import InvalidDump, InvalidInput
+from dsmodel.io.config_clues import Clues
+from dsmodel.io.dump_batches import is_handled
+from dsmodel.io.dump_checks import NodeEvent, check_events, check_ip_addresses, read_event
+from dsmodel.io.dump_findings import Findings, KindCount, ObjectName
+from dsmodel.io.dump_nodes import NodeRows
+from dsmodel.io.dump_objects import ABSENT
+from dsmodel.io.dump_pods import PodRows
+from dsmodel.io.dump_services import ServiceRows
+from dsmodel.io.dump_sources import DumpSource, find_sources, read_source
+from dsmodel.io.inference import infer_config
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from dsmodel.cluster.table import Table
+    from dsmodel.io.dump_batches import Batch
+    from dsmodel.io.dump_objects import DumpObject
+    from dsmodel.kube.config import ClusterConfig
+
+    Place = str | os.PathLike[str] | IO[Any]
+
+__all__ = ["Dump", "read_cluster", "read_dump"]
+
+# a read that takes less than this shows no progress bar
+_PATIENCE_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True)
+class Dump:
+    """What a dump says, in tables, before pools are built from it.
+
+    Parameters
+    ----------
+    config : ClusterConfig
+        With evidence for each field.
+    nodes, pods, services, node_ports, findings : Table
+        Of the schemas of the same names.
+    counts : mapping of str to KindCount
+        How many objects of each kind were read, ignored, refused.
+    """
+
+    config: ClusterConfig
+    nodes: Table
+    pods: Table
+    services: Table
+    node_ports: Table
+    findings: Table
+    counts: Mapping[str, KindCount] = field(default_factory=dict)
+
+
+def read_cluster(
+    places: Place | Iterable[Place],
+    *,
+    config: ClusterConfig | None = None,
+    streaming: bool | Literal["auto"] = "auto",
+    progress: bool = True,
+) -> Cluster:
+    """Read a cluster's dump.
+
+    Parameters
+    ----------
+    places : path, "-", file object, or iterable of these
+        What ``kubectl get nodes,pods,services,… -A -o json`` printed: one ``List``, several files, a folder of them
+        (also a must-gather), JSON or YAML, plain or gzip. ``"-"`` is standard input.
+    config : ClusterConfig, optional
+        Overrides what the dump shows, field by field; fields it leaves at their default are still inferred.
+    streaming : bool or "auto"
+        True reads in pieces of some megabytes, False decodes each file whole. ``"auto"`` reads large and compressed
+        files in pieces. The result is the same.
+    progress : bool
+        Show a bar for reads that take long, in a terminal or notebook.
+
+    Returns
+    -------
+    Cluster
+        Its ``findings`` name what is wrong, its ``config.evidence`` how each field is known, its ``counts`` how many
+        objects of each kind were read.
+
+    Raises
+    ------
+    InvalidDump
+        If a named file cannot be read or holds no dump; the message names file and, where known, object.
+    InvalidConfig
+        If `config` and the dump together mean nothing.
+
+    Examples
+    --------
+    >>> from dsmodel.io.samples import sample_path
+    >>> cluster = read_cluster(sample_path("nearly-full"))
+    >>> len(cluster.nodes), len(cluster.pods), len(cluster.services)
+    (20, 726, 120)
+    >>> cluster.config.evidence["service_cidrs"]
+    'object ServiceCIDR/kubernetes'
+    """
+    dump = read_dump(places, config=config, streaming=streaming, progress=progress)
+    return Cluster.from_tables(
+        dump.config,
+        nodes=dump.nodes,
+        pods=dump.pods,
+        services=dump.services,
+        node_ports=dump.node_ports,
+        findings=dump.findings,
+    )
+
+
+def read_dump(
+    places: Place | Iterable[Place],
+    *,
+    config: ClusterConfig | None = None,
+    streaming: bool | Literal["auto"] = "auto",
+    progress: bool = True,
+) -> Dump:
+    """Read a cluster's dump into tables, without building pools.
+
+    Parameters
+    ----------
+    places, config, streaming, progress
+        As for `read_cluster`.
+
+    Returns
+    -------
+    Dump
+        Tables, configuration, findings, counts.
+
+    Raises
+    ------
+    InvalidDump
+        If a named file cannot be read or holds no dump; the message names file and, where known, object.
+    InvalidConfig
+        If `config` and the dump together mean nothing.
+
+    Examples
+    --------
+    >>> from dsmodel.io.samples import sample_path
+    >>> read_dump(sample_path("single-stack-legacy")).counts["Pod"]
+    KindCount(read=454, ignored=0, refused=0)
+    """
+    if streaming not in {True, False, "auto"}:
+        raise InvalidInput(f"streaming={streaming!r} is unknown; use True, False or 'auto'")
+    reading = _Reading()
+    sources = find_sources(places)
+    with _progress(sources, wanted=progress) as advance:
+        for source in sources:
+            reading.read(source, streaming=None if streaming == "auto" else bool(streaming), advance=advance)
+    _check_anything_read(reading.findings, sources)
+    return reading.finish(config)
+
+
+def _check_anything_read(findings: Findings, sources: list[DumpSource]) -> None:
+    """Refuse input without any usable object."""
+    if any(count.read or count.ignored for count in findings.counts.values()):
+        return
+    names = ", ".join(source.name for source in sources[:5]) + (", …" if len(sources) > 5 else "")
+    why = f"; {findings.rows[0][2]}: {findings.rows[0][3]}" if findings.rows else ""
+    raise InvalidDump(f"{names}: holds no Kubernetes object{why}; write the dump with kubectl get … -A -o json")
+
+
+class _Reading:
+    """Everything read so far."""
+
+    def __init__(self) -> None:
+        self.findings = Findings()
+        self.pods, self.nodes = PodRows(self.findings), NodeRows(self.findings)
+        self.services, self.clues = ServiceRows(self.findings), Clues(self.findings)
+        self.events: list[NodeEvent] = []
+
+    def read(self, source: DumpSource, *, streaming: bool | None, advance: Callable[[int], object]) -> None:
+        """Read one source; one that was only found in a folder may be something else."""
+        try:
+            for batch in read_source(source, streaming=streaming, advance=advance):
+                self.take(batch)
+        except InvalidDump as error:
+            if source.asked_for:
+                raise
+            self.findings.add("error", "file-refused", str(error), file=source.name)
+
+    def take(self, batch: Batch) -> None:
+        """Sort the objects of one batch by kind and read them."""
+        for refusal in batch.refusals:
+            self.findings.refuse(ObjectName(refusal.kind, "", refusal.name, batch.file), refusal.message)
+        by_kind: dict[str, list[DumpObject]] = {}
+        waiting = [batch.objects]
+        while waiting:
+            for item in waiting.pop():
+                kind = item.kind
+                if kind in by_kind and by_kind[kind][0].api_version == item.api_version:
+                    by_kind[kind].append(item)
+                elif not is_handled(kind, item.api_version):
+                    waiting += self._set_aside(item, batch)
+                else:
+                    by_kind.setdefault(kind, []).append(item)
+        for kind, objects in by_kind.items():
+            self._read_kind(kind, objects, batch.file)
+
+    def finish(self, config: ClusterConfig | None) -> Dump:
+        """Turn what was read into tables and a configuration."""
+        nodes = self.nodes.table()
+        services, node_ports = self.services.tables()
+        pods, _ = self.pods.table(self.nodes.rows)
+        check_events(self.events, nodes, self.nodes.rows, self.findings)
+        check_ip_addresses(list(self.clues.ip_addresses.values()), services, self.findings)
+        if self.clues.pod_ipam:
+            message = f"pods get their addresses from {self.clues.pod_ipam}, not from their node's podCIDRs"
+            self.findings.add("info", "pod-ipam", message, about="ClusterConfig")
+        settled = infer_config(
+            self.clues,
+            nodes=nodes,
+            services=services,
+            kubelet_versions=self.nodes.kubelet_versions,
+            override=config,
+        )
+        counts = dict(sorted(self.findings.counts.items()))
+        return Dump(settled, nodes, pods, services, node_ports, self.findings.table(), counts)
+
+    def _set_aside(self, item: DumpObject, batch: Batch) -> list[list[DumpObject]]:
+        """Count an object nobody reads; open a list inside the list; refuse what has no kind."""
+        if item.kind.endswith("List") and item.items is not ABSENT:
+            return self._open_list(item, batch)
+        if not item.kind:
+            about = ObjectName("object", item.metadata.namespace, item.metadata.name or "?", batch.file)
+            self.findings.refuse(about, "it has no kind")
+            return []
+        group = item.api_version.rpartition("/")[0]
+        clash = not is_handled(item.kind, item.api_version) and is_handled(item.kind, "")
+        self.findings.count(f"{item.kind}.{group}" if clash and group else item.kind).ignored += 1
+        return []
+
+    def _open_list(self, item: DumpObject, batch: Batch) -> list[list[DumpObject]]:
+        """Read a list that is an item of a list."""
+        from msgspec import DecodeError
+
+        from dsmodel.io.dump_batches import decode_list
+
+        kind = item.kind.removesuffix("List")
+        try:
+            inner = decode_list(item.items, batch.file, kind=kind, api_version=item.api_version)
+        except DecodeError as error:
+            self.findings.refuse(ObjectName(item.kind, "", item.metadata.name, batch.file), str(error))
+            return []
+        for refusal in inner.refusals:
+            self.findings.refuse(ObjectName(refusal.kind, "", refusal.name, batch.file), refusal.message)
+        return [inner.objects]
+
+    def _read_kind(self, kind: str, objects: list[DumpObject], file: str) -> None:
+        """Read the objects of one kind."""
+        named = [item for item in objects if item.metadata.name]
+        if len(named) < len(objects):
+            for item in objects:
+                if not item.metadata.name:
+                    self.findings.refuse(ObjectName(kind, item.metadata.namespace, "?", file), "it has no name")
+        count = self.findings.count(kind)
+        count.read += len(named)
+        if kind == "Pod":
+            self.pods.add(named, file)
+            self.clues.add_pods(named, file)
+        elif kind == "Node":
+            self.nodes.add(named, file)
+        elif kind == "Service":
+            self.services.add(named, file)
+        elif kind == "ServiceCIDR":
+            self.clues.add_service_cidrs(named, file)
+        elif kind == "IPAddress":
+            self.clues.add_ip_addresses(named, file)
+        elif kind in {"ConfigMap", "Event"}:
+            opened = sum(self._open(kind, item, file) for item in named)
+            count.read, count.ignored = count.read - len(named) + opened, count.ignored + len(named) - opened
+
+    def _open(self, kind: str, item: DumpObject, file: str) -> bool:
+        """Read an object of a kind of which few matter."""
+        if kind == "Event":
+            event = read_event(item, file, self.findings)
+            self.events += [event] if event else []
+            return event is not None
+        return self.clues.add_config_map(item, file)
+
+
+@contextmanager
+def _progress(sources: list[DumpSource], *, wanted: bool) -> Iterator[Callable[[int], object]]:
+    """Show how far reading is: not for a quick read, not where nobody watches."""
+    notebook = "ipykernel" in sys.modules
+    if not wanted or not (notebook or sys.stderr.isatty()):
+        yield int
+        return
+    from tqdm.auto import tqdm
+
+    sizes = [source.size for source in sources]
+    total = sum(size for size in sizes if size) if all(sizes) else None
+    with tqdm(total=total, unit="B", unit_scale=True, desc="reading", delay=_PATIENCE_SECONDS, leave=False) as bar:
+        yield bar.update
