@@ -256,18 +256,15 @@ class OffsetPool:
             return self._next_many(n, rng, order)
         strategy, slots = self._strategy, self._slots
         if strategy == "lowest":
-            slot = slots.find(self._band, self._usable)
+            slot = slots.take_first(self._band, self._usable)
             if slot < 0 and self._band:
-                slot = slots.find(0, self._band)
+                slot = slots.take_first(0, self._band)
         elif strategy == "next":
-            slot = self._find_next()
+            slot = self._take_next()
         else:
-            slot = self._find_random(rng or self._generator())
+            slot = self._take_random(rng or self._generator())
         if slot < 0:
             raise PoolFull(f"no free offset: all {self._usable} usable offsets are in use; release some first")
-        slots.take_one(slot)
-        if strategy == "next":
-            self._cursor = slot + 1 if slot + 1 < self._usable else 0
         return self._first + slot
 
     @overload
@@ -512,21 +509,23 @@ class OffsetPool:
 
     # choices ----------------------------------------------------------------------------------------------------
 
-    def _find_next(self) -> int:
-        """Return the first free slot from the cursor on, dynamic band first, or -1."""
+    def _take_next(self) -> int:
+        """Take the first free slot from the cursor on, dynamic band first; -1 when there is none."""
         slots, band, cursor = self._slots, self._band, self._cursor
-        slot = slots.find(max(cursor, band), self._usable)
+        slot = slots.take_first(max(cursor, band), self._usable)
         if slot < 0 and cursor > band:
-            slot = slots.find(band, cursor)
+            slot = slots.take_first(band, cursor)
         if slot < 0 and band:
             start = cursor if cursor < band else 0
-            slot = slots.find(start, band)
+            slot = slots.take_first(start, band)
             if slot < 0:
-                slot = slots.find(0, start)
+                slot = slots.take_first(0, start)
+        if slot >= 0:
+            self._cursor = slot + 1 if slot + 1 < self._usable else 0
         return slot
 
-    def _find_random(self, rng: np.random.Generator) -> int:
-        """Return a free slot chosen at random by the strategy, or -1."""
+    def _take_random(self, rng: np.random.Generator) -> int:
+        """Take a free slot chosen at random by the strategy; -1 when there is none."""
         free = self._usable - self._slots.used
         if not free:
             return -1
@@ -538,7 +537,10 @@ class OffsetPool:
             return int(self._slots.take_sampled(1, start, stop, rng=rng)[0])
         at = start + int(rng.integers(0, stop - start - 1, dtype=np.uint64, endpoint=True))
         slot = self._slots.find(at, stop)
-        return slot if slot >= 0 else self._slots.find(start, at)
+        if slot < 0:
+            slot = self._slots.find(start, at)
+        self._slots.take_one(slot)
+        return slot
 
     def _next_many(self, n: int, rng: np.random.Generator | None, order: Order) -> NDArray[np.uint64]:
         """Take up to ``n`` offsets."""

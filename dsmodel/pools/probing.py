@@ -19,7 +19,12 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["first_rows", "occupied", "sequence"]
+__all__ = ["distinct", "first_rows", "occupied", "sequence"]
+
+_SMALL = 4096
+_FEW = 64
+_HALF = np.uint64(32)
+_LOW = np.uint64(0xFFFF_FFFF)
 
 
 def occupied(ranks: NDArray[np.uint64], free: int) -> NDArray[np.uint64]:
@@ -102,20 +107,126 @@ def sequence(ranks: NDArray[np.uint64], free: int) -> NDArray[np.uint64]:
     >>> sequence(np.array([3, 1, 3, 1], dtype=np.uint64), 4)
     array([3, 1, 0, 2], dtype=uint64)
     """
-    out = np.empty(len(ranks), dtype=np.uint64)
-    follow: dict[int, int] = {}
-    for row, start in enumerate(ranks.tolist()):
-        rank = start if start < free else 0
-        path = []
-        while rank in follow:
-            path.append(rank)
-            rank = follow[rank]
-        after = rank + 1 if rank + 1 < free else 0
-        follow[rank] = after
-        for passed in path:
-            follow[passed] = after
-        out[row] = rank
+    n = len(ranks)
+    if n == 0:
+        return ranks
+    if free > 4 * n:
+        # only slots that end up in use matter: number those, and the last one is followed by the first
+        taken = occupied(np.sort(ranks), free)
+        start = np.searchsorted(taken, ranks)
+        return taken[_parked(np.where(start < n, start, 0), n)]
+    start = ranks.view(np.int64)
+    return _parked(np.where(start < free, start, 0), free).view(np.uint64)
+
+
+def _parked(starts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Return the slot of a ring of ``size`` free slots that each arrival takes."""
+    n = len(starts)
+    if n < _SMALL or n * 10 > size * 9:
+        return _parked_by_search(starts, size)
+    return _parked_by_acceptance(starts, size)
+
+
+def _parked_by_search(starts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Park one after the other: the fastest way for few arrivals, and where runs get as long as the ring."""
+    ring = bytearray(size)
+    out = []
+    for start in starts.tolist():
+        slot = ring.find(0, start)
+        if slot < 0:
+            slot = ring.find(0)
+        ring[slot] = 1
+        out.append(slot)
+    return np.array(out, dtype=np.int64)
+
+
+def _parked_by_acceptance(starts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Park all at once: a slot keeps its earliest claimant, and who is sent away claims the next slot.
+
+    Every arrival ranks slots from its start on, every slot ranks arrivals by time: one stable match exists, and both
+    this and parking one after the other find it.
+    """
+    n = len(starts)
+    owner = np.full(size, n, dtype=np.int32)
+    arrivals = np.arange(n, dtype=np.int32)
+    owner[starts[::-1]] = arrivals[::-1]  # of equal claims the last written stays: the earliest
+    lost = np.flatnonzero(owner[starts] != arrivals)
+    claims = (lost.astype(np.uint64) << _HALF) | _after(starts[lost], size)
+    while len(claims) > _FEW:
+        who, slot = (claims >> _HALF).astype(np.int32), (claims & _LOW).astype(np.int64)
+        before = owner[slot]
+        better = np.flatnonzero(who < before)[::-1]
+        owner[slot[better]] = who[better]
+        won = owner[slot] == who
+        displaced = won & (before < n)
+        lost = ~won
+        again = np.concatenate([who[lost], before[displaced]]).astype(np.uint64)
+        claims = (again << _HALF) | _after(np.concatenate([slot[lost], slot[displaced]]), size)
+        claims.sort()
+    _settle(owner, claims, n)
+    out = np.empty(n, dtype=np.int64)
+    held = np.flatnonzero(owner < n)
+    out[owner[held]] = held
     return out
+
+
+def _settle(owner: NDArray[np.int32], claims: NDArray[np.uint64], n: int) -> None:
+    """Let the last few claims find their slots, each with the chain of arrivals it sends away."""
+    slots = memoryview(owner.data)
+    size = len(owner)
+    for claim in claims.tolist():
+        who, slot = claim >> 32, claim & 0xFFFF_FFFF
+        while who < n:
+            holder = slots[slot]
+            if who < holder:
+                slots[slot] = who
+                who = holder
+            slot = slot + 1 if slot + 1 < size else 0
+
+
+def _after(slots: NDArray[np.int64], size: int) -> NDArray[np.uint64]:
+    """Return the next slots of the ring."""
+    following = slots + 1
+    following[following == size] = 0
+    return following.view(np.uint64)
+
+
+def distinct(n: int, among: int, rng: np.random.Generator) -> NDArray[np.uint64]:
+    """Return distinct numbers, every set equally likely.
+
+    Parameters
+    ----------
+    n : int
+        How many; at most ``among``.
+    among : int
+        The numbers are 0 to ``among - 1``; at most 2**64.
+    rng : numpy.random.Generator
+        Source of random numbers.
+
+    Returns
+    -------
+    ndarray of uint64, shape (n,)
+        Ascending.
+
+    Raises
+    ------
+    None
+        Every input of the declared types has an answer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> distinct(3, 3, np.random.default_rng(0))
+    array([0, 1, 2], dtype=uint64)
+    """
+    if n * 4 > among:
+        return np.sort(rng.permutation(among)[:n]).astype(np.uint64)
+    chosen = np.empty(0, dtype=np.uint64)
+    while len(chosen) < n:  # draws in order, repeats skipped: every set is as likely as any other
+        more = rng.integers(0, among - 1, size=n - len(chosen), dtype=np.uint64, endpoint=True)
+        drawn = np.concatenate([chosen, more])
+        chosen = drawn[first_rows(drawn)]
+    return np.sort(chosen)
 
 
 def first_rows(slots: NDArray[np.uint64]) -> NDArray[np.bool_]:
@@ -148,8 +259,11 @@ def first_rows(slots: NDArray[np.uint64]) -> NDArray[np.bool_]:
         return first
     if bool((slots[1:] > slots[:-1]).all()):
         return first
-    low = slots.min()
-    if (int(slots.max()) - int(low)).bit_length() + n.bit_length() <= 64:
+    ordered = np.sort(slots)
+    if bool((ordered[1:] > ordered[:-1]).all()):
+        return first
+    low = ordered[0]
+    if (int(ordered[-1]) - int(low)).bit_length() + n.bit_length() <= 64:
         width = np.uint64(n.bit_length())
         keys = ((slots - low) << width) | np.arange(n, dtype=np.uint64)
         keys.sort()

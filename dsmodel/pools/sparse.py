@@ -71,6 +71,13 @@ class SparseSet:
         """Tell whether a slot is in use."""
         return _contains(self._holes if slot < self._mark else self._islands, slot) != (slot < self._mark)
 
+    def take_first(self, start: int, stop: int) -> int:
+        """Take the first free slot in ``[start, stop)`` and return it, or -1."""
+        slot = self.find(start, stop)
+        if slot >= 0:
+            self._take_free(np.array([slot], dtype=np.uint64))
+        return slot
+
     def take_one(self, slot: int) -> bool:
         """Take a slot; False when it was in use."""
         if self.has_one(slot):
@@ -108,8 +115,10 @@ class SparseSet:
     def put(self, slots: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """Free slots; tell which were in use, of equal rows the first."""
         was = self.has(slots)
-        was &= probing.first_rows(slots)
-        gone = np.sort(slots[was])
+        gone = np.sort(slots)
+        if not was.all() or (gone[1:] == gone[:-1]).any():
+            was &= probing.first_rows(slots)
+            gone = np.sort(slots[was])
         cut = int(np.searchsorted(gone, np.uint64(self._mark))) if self._mark < 1 << 64 else len(gone)
         if cut < len(gone):
             self._islands = _without(self._islands, gone[cut:])
@@ -214,7 +223,7 @@ class SparseSet:
     def take_sampled(self, n: int, start: int, stop: int, *, rng: np.random.Generator) -> NDArray[np.uint64]:
         """Take ``n`` free slots in ``[start, stop)``, every set equally likely, ascending."""
         first, free = self._rank_one(start), self.count_free(start, stop)
-        chosen = self._select(_distinct(min(n, free), free, rng) + np.uint64(first))
+        chosen = self._select(probing.distinct(min(n, free), free, rng) + np.uint64(first))
         self._take_free(chosen)
         return chosen
 
@@ -334,16 +343,3 @@ def _without(values: NDArray[np.uint64], gone: NDArray[np.uint64]) -> NDArray[np
     keep = np.ones(len(values), dtype=bool)
     keep[np.searchsorted(values, gone)] = False
     return values[keep]
-
-
-def _distinct(n: int, among: int, rng: np.random.Generator) -> NDArray[np.uint64]:
-    """Return ``n`` distinct numbers below ``among``, every set equally likely, ascending."""
-    if n * 4 > among:
-        return np.sort(rng.permutation(among)[:n]).astype(np.uint64)
-    chosen = np.empty(0, dtype=np.uint64)
-    while len(chosen) < n:
-        # draws in order, repeats skipped: a set so built is uniform, and dropping surplus rows keeps it so
-        more = rng.integers(0, among - 1, size=n - len(chosen), dtype=np.uint64, endpoint=True)
-        drawn = np.concatenate([chosen, more])
-        chosen = drawn[probing.first_rows(drawn)]
-    return np.sort(chosen)

@@ -177,7 +177,7 @@ def _pieces(rows: int, width: int) -> list[slice]:
 
 def _positions(words: NDArray[np.uint64]) -> NDArray[np.int64]:
     """Return the positions of the set bits over all words, ascending."""
-    return np.flatnonzero(np.unpackbits(words.reshape(-1).view(np.uint8), bitorder="little"))
+    return np.flatnonzero(np.unpackbits(words.reshape(-1).view(np.uint8), bitorder="little").view(bool))
 
 
 def _between(start: NDArray[np.int64], stop: NDArray[np.int64], width: int) -> NDArray[np.uint64]:
