@@ -153,7 +153,7 @@ class AddressArray(ExtensionArray):
     # what pandas asks of every array ------------------------------------------------------------------------------
 
     @classmethod
-    def _from_sequence(cls, scalars: Any, *, dtype: Any = None, copy: bool = False) -> Self:  # noqa: ANN401 - pandas' contract
+    def _from_sequence(cls, scalars: Any, *, dtype: Any = None, copy: bool = False) -> Self:
         if isinstance(scalars, cls):
             if dtype is not None and pd.api.types.pandas_dtype(dtype) != scalars.dtype:
                 raise InvalidAddress(f"{scalars.dtype.name} addresses are no {dtype}")
@@ -173,11 +173,11 @@ class AddressArray(ExtensionArray):
         return cls(column, valid)
 
     @classmethod
-    def _from_sequence_of_strings(cls, strings: Any, *, dtype: Any, copy: bool = False) -> Self:  # noqa: ANN401 - pandas' contract
+    def _from_sequence_of_strings(cls, strings: Any, *, dtype: Any, copy: bool = False) -> Self:
         return cls._from_sequence(strings, dtype=dtype, copy=copy)
 
     @classmethod
-    def _from_factorized(cls, values: Any, original: Self) -> Self:  # noqa: ANN401 - pandas' contract
+    def _from_factorized(cls, values: Any, original: Self) -> Self:
         return cls._from_sequence(values, dtype=original.dtype)
 
     @classmethod
@@ -214,13 +214,13 @@ class AddressArray(ExtensionArray):
     def __len__(self) -> int:
         return len(self._column)
 
-    def __getitem__(self, item: Any) -> Any:  # noqa: ANN401 - pandas' contract
+    def __getitem__(self, item: Any) -> Any:
         item = check_array_indexer(self, item)
         if isinstance(item, int | np.integer):
             return self._scalar(item)
         return type(self)(self._column[item], self._valid[item])
 
-    def __setitem__(self, key: Any, value: Any) -> None:  # noqa: ANN401 - pandas' contract
+    def __setitem__(self, key: Any, value: Any) -> None:
         if getattr(self, "_readonly", False):
             raise ValueError("Cannot modify read-only array")
         key = check_array_indexer(self, key)
@@ -235,7 +235,7 @@ class AddressArray(ExtensionArray):
             raise InvalidAddress(f"cannot put {fresh.dtype.name} addresses into an {self.dtype.name} array")
         self._assign(key, fresh._column, valid=fresh._valid)
 
-    def _assign(self, key: Any, column: Any, *, valid: Any) -> None:  # noqa: ANN401 - whatever numpy takes
+    def _assign(self, key: Any, column: Any, *, valid: Any) -> None:
         if not self._column.flags.writeable:
             self._column = self._column.copy()
         if not self._valid.flags.writeable:
@@ -282,7 +282,7 @@ class AddressArray(ExtensionArray):
         valid = self._valid if self._valid.strides == (0,) else self._valid.copy()
         return type(self)(self._column.copy(), valid)
 
-    def view(self, dtype: Any = None) -> Any:  # noqa: ANN401 - pandas' contract
+    def view(self, dtype: Any = None) -> Any:
         """Return the same memory in a new array.
 
         Parameters
@@ -306,7 +306,7 @@ class AddressArray(ExtensionArray):
             self._valid = self._valid.copy()  # so that both write to one mask
         return type(self)(self._column[:], self._valid[:])
 
-    def take(self, indices: Any, *, allow_fill: bool = False, fill_value: Any = None) -> Self:  # noqa: ANN401 - pandas' contract
+    def take(self, indices: Any, *, allow_fill: bool = False, fill_value: Any = None) -> Self:
         """Return chosen rows.
 
         Parameters
@@ -339,7 +339,7 @@ class AddressArray(ExtensionArray):
         both = self._concat_same_type([self, filler])
         return both.take(np.where(positions < 0, len(self), positions))
 
-    def astype(self, dtype: Any, copy: bool = True) -> Any:  # noqa: ANN401, FBT001, FBT002 - pandas' contract
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
         """Return the addresses as another dtype.
 
         Parameters
@@ -385,14 +385,14 @@ class AddressArray(ExtensionArray):
         texts[~self._valid] = pd.NA
         return texts
 
-    def __arrow_array__(self, type: Any = None) -> Any:  # noqa: A002, ANN401 - Arrow's contract
+    def __arrow_array__(self, type: Any = None) -> Any:
         """Give Arrow the canonical text."""
         from dsmodel.addresses.text import format_addresses
 
         text = format_addresses(self._column, valid=self._valid)
         return text if type is None else text.cast(type)
 
-    def _formatter(self, boxed: bool = False) -> Callable[[Any], str]:  # noqa: FBT001, FBT002 - pandas' contract
+    def _formatter(self, boxed: bool = False) -> Callable[[Any], str]:
         return str if boxed else repr
 
     # order, groups, membership ------------------------------------------------------------------------------------
@@ -431,7 +431,7 @@ class AddressArray(ExtensionArray):
         missing = np.flatnonzero(~self._valid)
         return np.concatenate((missing, rows[order]) if na_position == "first" else (rows[order], missing))
 
-    def factorize(self, use_na_sentinel: bool = True) -> tuple[NDArray[np.intp], Self]:  # noqa: FBT001, FBT002 - pandas' contract
+    def factorize(self, use_na_sentinel: bool = True) -> tuple[NDArray[np.intp], Self]:
         """Number the different addresses in order of appearance.
 
         Parameters
@@ -483,7 +483,7 @@ class AddressArray(ExtensionArray):
         """
         return self.factorize(use_na_sentinel=False)[1]
 
-    def isin(self, values: Any) -> NDArray[np.bool_]:  # noqa: ANN401 - pandas' contract
+    def isin(self, values: Any) -> NDArray[np.bool_]:
         """Tell which rows are among the values.
 
         Parameters
@@ -527,7 +527,7 @@ class AddressArray(ExtensionArray):
         hashed[~self._valid] = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
         return hashed
 
-    def _reduce(self, name: str, *, skipna: bool = True, keepdims: bool = False, **kwargs: Any) -> Any:  # noqa: ANN401 - pandas' contract
+    def _reduce(self, name: str, *, skipna: bool = True, keepdims: bool = False, **kwargs: Any) -> Any:
         if name not in {"min", "max"}:
             raise TypeError(f"'{self.dtype.name}' with dtype {self.dtype.name} does not support operation '{name}'")
         order = self[self._valid] if skipna else self
@@ -540,7 +540,7 @@ class AddressArray(ExtensionArray):
 
     # comparison ---------------------------------------------------------------------------------------------------
 
-    def _compare(self, other: Any, operation: Callable[[Any, Any], Any]) -> Any:  # noqa: ANN401 - pandas' contract
+    def _compare(self, other: Any, operation: Callable[[Any, Any], Any]) -> Any:
         if isinstance(other, pd.Series | pd.Index | pd.DataFrame):
             return NotImplemented
         many = pd.api.types.is_list_like(other)
@@ -556,22 +556,22 @@ class AddressArray(ExtensionArray):
         both = self._valid & array._valid
         return result | ~both if operation is operator.ne else result & both
 
-    def __eq__(self, other: object) -> Any:  # type: ignore[override]  # noqa: ANN401 - an array
+    def __eq__(self, other: object) -> Any:  # type: ignore[override]
         return self._compare(other, operator.eq)
 
-    def __ne__(self, other: object) -> Any:  # type: ignore[override]  # noqa: ANN401 - an array
+    def __ne__(self, other: object) -> Any:  # type: ignore[override]
         return self._compare(other, operator.ne)
 
-    def __lt__(self, other: object) -> Any:  # noqa: ANN401 - an array
+    def __lt__(self, other: object) -> Any:
         return self._compare(other, operator.lt)
 
-    def __le__(self, other: object) -> Any:  # noqa: ANN401 - an array
+    def __le__(self, other: object) -> Any:
         return self._compare(other, operator.le)
 
-    def __gt__(self, other: object) -> Any:  # noqa: ANN401 - an array
+    def __gt__(self, other: object) -> Any:
         return self._compare(other, operator.gt)
 
-    def __ge__(self, other: object) -> Any:  # noqa: ANN401 - an array
+    def __ge__(self, other: object) -> Any:
         return self._compare(other, operator.ge)
 
     __hash__ = None  # type: ignore[assignment]
@@ -670,7 +670,7 @@ def _parsed(texts: list[str], family: IPFamily) -> NDArray[Any]:
     return parse_addresses(texts, family=family)
 
 
-def _lenient(values: Any, dtype: AddressDtype) -> AddressArray:  # noqa: ANN401 - any sequence
+def _lenient(values: Any, dtype: AddressDtype) -> AddressArray:
     """Read what is an address of the family; the rest is missing."""
     from dsmodel.addresses.text import parse_addresses
 

@@ -105,7 +105,7 @@ def columns_of(schema: TableSchema, frame: pd.DataFrame) -> dict[str, NDArray[An
     return columns
 
 
-def text_series(values: Any) -> pd.Series[str]:  # noqa: ANN401 - an Arrow array or a numpy column of text
+def text_series(values: Any) -> pd.Series[str]:
     """Return text as pandas' own Arrow-backed ``str`` dtype.
 
     Parameters
@@ -128,7 +128,7 @@ def text_series(values: Any) -> pd.Series[str]:  # noqa: ANN401 - an Arrow array
     return pd.Series(TEXT_DTYPE.__from_arrow__(values))
 
 
-def _series(table: Table, column: Column, *, as_text: bool) -> Any:  # noqa: ANN401 - a series or an extension array
+def _series(table: Table, column: Column, *, as_text: bool) -> Any:
     values = table[column.name]
     if column.is_text:
         return text_series(values)

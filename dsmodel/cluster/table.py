@@ -18,7 +18,7 @@ from dsmodel.cluster.block_column import BlockColumn, frozen
 from dsmodel.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
@@ -78,8 +78,8 @@ class Table:
         """Build from columns known to be right."""
         table = cls.__new__(cls)
         table.schema = schema
-        table._columns = columns  # noqa: SLF001 - an instance of this class
-        table._length = length  # noqa: SLF001 - an instance of this class
+        table._columns = columns
+        table._length = length
         return table
 
     def __len__(self) -> int:

@@ -1,0 +1,642 @@
+"""The batch verbs of a `Cluster`: what nodes, pods and services take when they come and give back when they go.
+
+Each function is the body of the verb of the same name; the promises stand there. Rows are decided first, by counting,
+then served by the pools in bulk, so that nothing has to be undone.
+
+What it does not know: tables that came from outside (`dsmodel.cluster.occupancy`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from dsmodel.addresses.arrays import argsort, empty
+from dsmodel.addresses.cidr import IPFamily
+from dsmodel.addresses.text import parse_cidrs
+from dsmodel.cluster.block_column import BlockColumn, frozen, narrowest
+from dsmodel.cluster.occupancy import ENDS, mark_blocks, occupy_pods, occupy_services
+from dsmodel.cluster.outcome import Outcome, grant_by_need, grant_by_node
+from dsmodel.cluster.schema import IP_FAMILIES, NODE_PORTS, NODES, PODS, SERVICES
+from dsmodel.cluster.service_families import decide_many
+from dsmodel.cluster.table import Table
+from dsmodel.errors import InvalidInput, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from dsmodel.cluster.state import Cluster
+
+__all__ = ["add_nodes", "add_pods", "add_services", "remove_nodes", "remove_pods", "remove_services"]
+
+_TEXT = np.dtypes.StringDType()
+_MOST = np.iinfo(np.int64).max
+_RUNNING, _SUCCEEDED, _FAILED = 2, 3, 4  # codes of schema.PHASES
+_NODE_PORT, _LOAD_BALANCER, _EXTERNAL_NAME = 2, 3, 4  # codes of schema.SERVICE_TYPES
+_LOCAL = 2  # code of schema.TRAFFIC_POLICIES
+_NODE_PORT_USE, _HEALTH_CHECK_USE = 1, 2  # codes of schema.NODE_PORT_USES
+
+
+# nodes -------------------------------------------------------------------------------------------------------------
+
+
+def add_nodes(
+    cluster: Cluster,
+    nodes: int | Sequence[str],
+    *,
+    pod_cidrs: Sequence[Sequence[str]] | None,
+    columns: Mapping[str, Any],
+) -> Outcome:
+    """Let nodes join, in order.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        Changed in place.
+    nodes : int or sequence of str
+        Names, or how many.
+    pod_cidrs : sequence of sequences of str, optional
+        What each node brings.
+    columns : mapping of str to array-like
+        Further columns; one value for all or one a node.
+
+    Returns
+    -------
+    Outcome
+        See `Cluster.add_nodes`.
+
+    Raises
+    ------
+    InvalidInput
+        If a length differs from the number of nodes.
+    InvalidCidr
+        If one of ``pod_cidrs`` is no CIDR.
+    """
+    names = _node_names(cluster, nodes)
+    if pod_cidrs is not None and len(pod_cidrs) != len(names):
+        raise InvalidInput(f"pod_cidrs: {len(pod_cidrs)} entries for {len(names)} nodes; give one a node, maybe empty")
+    columns = {name: _spread(values, name, len(names)) for name, values in columns.items() if values is not None}
+    preset = _preset_blocks(pod_cidrs) if pod_cidrs is not None else None
+    reason = np.zeros(len(names), np.uint8)
+    if not isinstance(nodes, int):
+        taken = pd.Series(names.astype(object))
+        reason[taken.isin(cluster.nodes["name"].astype(object)) | taken.duplicated()] = Reason.ALREADY_EXISTS
+    kept = reason == Reason.OK
+    rows = np.flatnonzero(kept)
+    fresh = Table(NODES, {"name": names, **columns}).take(rows)
+    blocks = _take_blocks(cluster, len(rows), None if preset is None else preset.take(rows))
+    first_row = len(cluster.nodes)
+    missing = np.ones(len(rows), np.bool_)
+    for family, end in ENDS.items():
+        missing &= ~blocks[f"has_pod_cidr_{end}"]
+        cluster.pod_blocks[family].add(blocks[f"pod_cidr_{end}"], blocks[f"pod_cidr_{end}_mask"])
+    if cluster.node_ipam is not None:
+        reason[rows[missing]] = Reason.CIDR_NOT_AVAILABLE
+    given = {name: blocks[name] for name in blocks.names if "pod_cidr" in name or name == "primary_ip_family"}
+    cluster.nodes = cluster.nodes.append(fresh.replace(given | {"ready": reason[rows] == Reason.OK}))
+    cluster.pod_counts = np.concatenate((cluster.pod_counts, np.zeros(len(rows), np.int64)))
+    return Outcome.of(reason, first_row=first_row, kept=kept)
+
+
+def remove_nodes(cluster: Cluster, nodes: ArrayLike | Sequence[str]) -> Outcome:
+    """Delete nodes and the pods on them.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        Changed in place.
+    nodes : array of int, mask of bool, or sequence of str
+        Rows, or names.
+
+    Returns
+    -------
+    Outcome
+        See `Cluster.remove_nodes`.
+
+    Raises
+    ------
+    InvalidInput
+        If a mask has another length than the table.
+    """
+    asked = np.asarray(nodes)
+    if asked.dtype.kind in "UTO" and asked.size:
+        names = pd.Index(cluster.nodes["name"].astype(object))
+        asked = names.get_indexer(asked.astype(object)) if names.is_unique else _first_place(names, asked)
+    rows, reason = _rows_asked(asked, len(cluster.nodes), "nodes")
+    keep = np.ones(len(cluster.nodes), np.bool_)
+    keep[rows] = False
+    _release_blocks(cluster, rows)
+    for blocks in cluster.pod_blocks.values():
+        blocks.remove(rows)
+    moved = np.where(keep, np.cumsum(keep, dtype=np.int32) - 1, -1).astype(np.int32)
+    staying = (cluster.pods["node"] < 0) | keep[cluster.pods["node"]] if len(keep) else np.ones(0, np.bool_)
+    cluster.pods = _moved_pods(cluster, cluster.pods.where(staying), moved)
+    cluster.nodes = cluster.nodes.where(keep)
+    cluster.pod_counts = cluster.pod_counts[keep]
+    return Outcome.of(reason, kept=np.zeros(len(reason), np.bool_))
+
+
+def _first_place(names: pd.Index[Any], asked: NDArray[Any]) -> NDArray[np.intp]:
+    """Find the first row of each name where names repeat."""
+    first = names.drop_duplicates()
+    places = np.flatnonzero(~names.duplicated())
+    found = first.get_indexer(asked.astype(object))
+    return np.where(found < 0, -1, places[found])
+
+
+def _node_names(cluster: Cluster, nodes: int | Sequence[str]) -> NDArray[Any]:
+    """Return the names given, or count on."""
+    if not isinstance(nodes, int):
+        return np.array(nodes, dtype=_TEXT).reshape(-1)
+    if nodes < 0:
+        raise InvalidInput(f"nodes={nodes}: a number of nodes is 0 or more")
+    numbers = np.arange(cluster.node_serial, cluster.node_serial + nodes)
+    cluster.node_serial += nodes
+    return np.strings.add(np.array("node-", _TEXT), numbers.astype(_TEXT))
+
+
+def _preset_blocks(pod_cidrs: Sequence[Sequence[str]]) -> Table:
+    """Read what nodes bring: at most one CIDR of each family, the first is primary."""
+    counts = np.array([len(cidrs) for cidrs in pod_cidrs], np.int64)
+    owner = np.repeat(np.arange(len(counts)), counts)
+    texts = np.array([text for cidrs in pod_cidrs for text in cidrs], dtype=object)
+    is_ipv6 = np.array([":" in text for text in texts], np.bool_)
+    columns: dict[str, Any] = {}
+    for family, end, members in ((IPFamily.IPV4, "ipv4", ~is_ipv6), (IPFamily.IPV6, "ipv6", is_ipv6)):
+        rows = owner[members]
+        if len(np.unique(rows)) < len(rows):
+            raise InvalidInput(f"pod_cidrs: a node has two {family} entries; at most one of each family is allowed")
+        column, lengths = empty(len(counts), family), np.zeros(len(counts), np.uint8)
+        column[:] = np.zeros((), column.dtype)
+        column[rows], lengths[rows], _ = parse_cidrs(texts[members], family=family)
+        columns |= {f"pod_cidr_{end}": column, f"pod_cidr_{end}_mask": lengths}
+    primary = np.zeros(len(counts), np.uint8)
+    starts = np.cumsum(counts) - counts
+    some = counts > 0
+    primary[some] = np.where(is_ipv6[starts[some]], 6, 4)
+    return Table(NODES, columns | {"primary_ip_family": primary}, length=len(counts))
+
+
+def _take_blocks(cluster: Cluster, n: int, preset: Table | None) -> Table:
+    """Give every node its blocks: its own where it brings some, else from node IPAM, in order."""
+    if preset is None:
+        return _blocks_from_ipam(cluster, n)
+    brings = preset["primary_ip_family"] > 0
+    edges = np.flatnonzero(np.diff(brings)) + 1
+    result = Table(NODES)
+    for start, stop in zip((0, *edges.tolist()), (*edges.tolist(), n), strict=True):
+        if start == stop:
+            continue
+        if not brings[start]:
+            result = result.append(_blocks_from_ipam(cluster, stop - start))
+            continue
+        part = preset.take(np.arange(start, stop))
+        for blocks in cluster.node_ipam.sets if cluster.node_ipam else ():
+            end = ENDS[blocks.cluster_cidr.family]
+            present = part[f"has_pod_cidr_{end}"]
+            mark_blocks(blocks, part[f"pod_cidr_{end}"][present], part[f"pod_cidr_{end}_mask"][present])
+        result = result.append(part)
+    return result
+
+
+def _blocks_from_ipam(cluster: Cluster, n: int) -> Table:
+    """Let node IPAM hand out blocks, leaks included."""
+    if cluster.node_ipam is None:
+        return Table(NODES, length=n)
+    granted = cluster.node_ipam.add_many(n)
+    columns: dict[str, Any] = {}
+    for blocks, indices in zip(cluster.node_ipam.sets, granted.indices, strict=True):
+        end = ENDS[blocks.cluster_cidr.family]
+        column = blocks.blocks(indices)
+        column[~granted.ok] = np.zeros((), column.dtype)
+        columns[f"pod_cidr_{end}"] = column
+        columns[f"pod_cidr_{end}_mask"] = np.where(granted.ok, blocks.block_prefix_length, 0).astype(np.uint8)
+    first = 4 if cluster.config.cluster_cidrs[0].family is IPFamily.IPV4 else 6
+    return Table(NODES, columns | {"primary_ip_family": np.where(granted.ok, first, 0).astype(np.uint8)})
+
+
+def _release_blocks(cluster: Cluster, rows: NDArray[np.intp]) -> None:
+    """Free the blocks of nodes in node IPAM; as there, no reference is counted."""
+    for blocks in cluster.node_ipam.sets if cluster.node_ipam else ():
+        end = ENDS[blocks.cluster_cidr.family]
+        held = rows[cluster.nodes[f"has_pod_cidr_{end}"][rows]]
+        bases, lengths = cluster.nodes[f"pod_cidr_{end}"], cluster.nodes[f"pod_cidr_{end}_mask"]
+        mark_blocks(blocks, bases[held], lengths[held], used=False)
+
+
+def _moved_pods(cluster: Cluster, pods: Table, moved: NDArray[np.int32]) -> Table:
+    """Let pods and their unwritten addresses point at the nodes' new rows."""
+    node = pods["node"]
+    renumbered = np.append(moved, np.int32(-1))  # row -1 stays -1
+    columns: dict[str, Any] = {"node": frozen(renumbered[node])}
+    for family, end in ENDS.items():
+        stored = pods.stored(f"pod_{end}")
+        if isinstance(stored, BlockColumn):
+            rows = columns["node"] if stored.rows is node else frozen(renumbered[stored.rows])
+            columns[f"pod_{end}"] = BlockColumn(rows, stored.ordinals, cluster.pod_blocks[family].bases)
+    return pods.replace(columns)
+
+
+# pods --------------------------------------------------------------------------------------------------------------
+
+
+def add_pods(
+    cluster: Cluster,
+    nodes: ArrayLike,
+    *,
+    names: Sequence[str] | None,
+    namespace: str | Sequence[str],
+    host_network: ArrayLike | None,
+) -> Outcome:
+    """Start pods on nodes, in order of arrival.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        Changed in place.
+    nodes : array of int, shape (n,)
+        Row of each pod's node.
+    names : sequence of str, optional
+        One a pod.
+    namespace : str or sequence of str
+        One for all, or one a pod.
+    host_network : array of bool, optional
+        One a pod.
+
+    Returns
+    -------
+    Outcome
+        See `Cluster.add_pods`.
+
+    Raises
+    ------
+    InvalidInput
+        If the nodes are no integers, or a length differs.
+    """
+    asked = np.asarray(nodes)
+    if asked.ndim != 1 or (asked.size and asked.dtype.kind not in "iu"):
+        raise InvalidInput(f"nodes: expected rows of the nodes table, got {asked.dtype} of shape {asked.shape}")
+    n = len(asked)
+    columns = {"namespace": _spread(namespace, "namespace", n)}
+    if names is not None:
+        columns["name"] = _spread(names, "names", n)
+    host = None if host_network is None else np.asarray(host_network, dtype=np.bool_)
+    if host is not None:
+        _spread(host, "host_network", n)
+    reason = np.zeros(n, np.uint8)
+    known = np.ones(n, np.bool_)
+    if n and (int(asked.min()) < 0 or int(asked.max()) >= len(cluster.nodes)):
+        known = (asked >= 0) & (asked < len(cluster.nodes))
+        reason[~known] = Reason.NOT_FOUND
+    place = asked.astype(np.int32)
+    whole = bool(known.all())
+    mine, my_host = (place, host) if whole else (place[known], None if host is None else host[known])
+    decided = _decide_pods(cluster, mine, my_host)
+    reason[slice(None) if whole else known] = decided
+    ok = reason == Reason.OK
+    done = bool(ok.all())
+    chosen = place if done else place[ok]
+    chosen_host = host if host is None or done else host[ok]
+    first_row = len(cluster.pods)
+    fresh = Table(PODS, columns, length=n)
+    if not done:
+        fresh = fresh.take(np.flatnonzero(ok))
+    cluster.pods = cluster.pods.append(fresh.replace(_pod_columns(cluster, frozen(chosen), chosen_host)))
+    cluster.pod_counts = cluster.pod_counts + np.bincount(chosen, minlength=len(cluster.nodes))
+    if not done:
+        _advance_cursors(cluster, mine[decided == Reason.POOL_FULL])
+    return Outcome.of(reason, first_row=first_row)
+
+
+def _decide_pods(cluster: Cluster, nodes: NDArray[np.int32], host: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
+    """Count what kubelets admit and what every family of a node still has."""
+    limits = cluster.nodes["allocatable_pods"].astype(np.int64)
+    limits[limits == 0] = cluster.config.max_pods
+    free = np.full(len(cluster.nodes), -1, np.int64)
+    for blocks in cluster.pod_blocks.values():
+        has = blocks.prefix_lengths > 0
+        left = np.minimum(blocks.free(), np.uint64(_MOST)).astype(np.int64)
+        free = np.where(has, np.where(free < 0, left, np.minimum(free, left)), free)
+    return grant_by_node(
+        nodes, needs=None if host is None else ~host, room=np.maximum(limits - cluster.pod_counts, 0), free=free
+    )
+
+
+def _pod_columns(cluster: Cluster, nodes: NDArray[np.int32], host: NDArray[np.bool_] | None) -> dict[str, Any]:
+    """Take an address of every family for pods that are known to get one."""
+    columns: dict[str, Any] = {
+        "node": nodes,
+        "phase": np.broadcast_to(np.uint8(_RUNNING), nodes.shape),
+        "holds_address": np.broadcast_to(np.True_, nodes.shape) if host is None else ~host,
+        "primary_ip_family": _gathered(cluster.nodes["primary_ip_family"], nodes),
+    }
+    if host is None or not host.any():
+        return columns | _block_addresses(cluster, nodes)
+    columns["host_network"] = host
+    own = _block_addresses(cluster, nodes[~host])
+    for end in ENDS.values():
+        column = cluster.nodes[f"internal_{end}"][nodes]
+        present = cluster.nodes[f"has_internal_{end}"][nodes]
+        if f"pod_{end}" in own:
+            column[~host] = own[f"pod_{end}"].addresses()
+        present[~host] = own[f"has_pod_{end}"]
+        columns |= {f"pod_{end}": column, f"has_pod_{end}": present}
+    return columns
+
+
+def _block_addresses(cluster: Cluster, nodes: NDArray[np.int32]) -> dict[str, Any]:
+    """Take the next address on each node in every family, kept as (node, ordinal)."""
+    in_order = len(nodes) < 2 or bool((nodes[1:] >= nodes[:-1]).all())
+    order = None if in_order else argsort(nodes.astype(np.uint32))
+    sorted_nodes = nodes if order is None else nodes[order]
+    columns: dict[str, Any] = {}
+    previous: tuple[NDArray[Any], NDArray[Any]] | None = None
+    for family, end in ENDS.items():
+        blocks = cluster.pod_blocks[family]
+        has = _gathered(blocks.prefix_lengths > 0, nodes)
+        columns[f"has_pod_{end}"] = has
+        if not has.any():
+            continue
+        granted, _ = blocks.allocate(sorted_nodes)
+        if previous is not None and np.array_equal(previous[0], granted):
+            ordinals = previous[1]  # both families move together: one array serves both
+        else:
+            ordinals = narrowest(granted)
+            if order is not None:
+                scattered = np.empty_like(ordinals)
+                scattered[order] = ordinals
+                ordinals = scattered
+            ordinals = frozen(ordinals)
+            previous = (granted, ordinals)
+        rows = nodes if has.all() else frozen(np.where(has, nodes, np.int32(-1)))
+        columns[f"pod_{end}"] = BlockColumn(rows, ordinals, blocks.bases)
+    return columns
+
+
+def _advance_cursors(cluster: Cluster, nodes: NDArray[np.int32]) -> None:
+    """Move the cursors that host-local leaves advanced when a later family had no address and the rest went back."""
+    counts = np.bincount(nodes, minlength=len(cluster.nodes))
+    primary = cluster.nodes["primary_ip_family"]
+    for number, family, other in ((4, IPFamily.IPV4, IPFamily.IPV6), (6, IPFamily.IPV6, IPFamily.IPV4)):
+        first, second = cluster.pod_blocks[family], cluster.pod_blocks[other]
+        left = np.minimum(first.free(), np.uint64(_MOST)).astype(np.int64)
+        stuck = np.flatnonzero(
+            (counts > 0) & (primary == number) & (left > 0) & (second.prefix_lengths > 0) & (second.free() == 0)
+        )
+        # with nothing kept, attempt after attempt goes round the free addresses
+        steps = (counts[stuck] - 1) % left[stuck] + 1
+        tried = np.repeat(stuck, steps)
+        ordinals, _ = first.allocate(tried)
+        first.release(tried, ordinals.astype(np.uint64))
+
+
+def remove_pods(cluster: Cluster, pods: ArrayLike) -> Outcome:
+    """Delete pods and give their addresses back.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        Changed in place.
+    pods : array of int, or mask of bool
+        Rows.
+
+    Returns
+    -------
+    Outcome
+        See `Cluster.remove_pods`.
+
+    Raises
+    ------
+    InvalidInput
+        If a mask has another length than the table.
+    """
+    rows, reason = _rows_asked(np.asarray(pods), len(cluster.pods), "pods")
+    gone = cluster.pods.take(rows)
+    for family, end in ENDS.items():
+        held = gone[f"has_pod_{end}"] & gone["holds_address"] & (gone["node"] >= 0)
+        if held.any():
+            blocks, nodes = cluster.pod_blocks[family], gone["node"][held]
+            ordinals, inside = blocks.ordinals(nodes, gone[f"pod_{end}"][held])
+            blocks.release(nodes[inside], ordinals[inside])
+    bound = (gone["node"] >= 0) & ~np.isin(gone["phase"], (_SUCCEEDED, _FAILED))
+    cluster.pod_counts = cluster.pod_counts - np.bincount(gone["node"][bound], minlength=len(cluster.nodes))
+    keep = np.ones(len(cluster.pods), np.bool_)
+    keep[rows] = False
+    cluster.pods = cluster.pods.where(keep)
+    if cluster.shared_addresses:
+        occupy_pods(cluster)
+    return Outcome.of(reason, kept=np.zeros(len(reason), np.bool_))
+
+
+# services ----------------------------------------------------------------------------------------------------------
+
+
+def add_services(
+    cluster: Cluster,
+    services: int | pd.DataFrame | Table,
+    *,
+    defaults: Mapping[str, Any],
+    node_ports: int | None,
+    rng: np.random.Generator | None,
+) -> Outcome:
+    """Create Services, in order.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        Changed in place.
+    services : int, pandas.DataFrame or Table
+        How many alike, or rows.
+    defaults : mapping of str to object
+        Type, policy and families of rows that do not say.
+    node_ports : int, optional
+        Ports of each Service that has any and does not say.
+    rng : numpy.random.Generator, optional
+        Decides addresses and ports.
+
+    Returns
+    -------
+    Outcome
+        See `Cluster.add_services`.
+
+    Raises
+    ------
+    InvalidInput
+        If a column or word is not one of the schema.
+    """
+    table = _asked_services(services, defaults)
+    generator = rng if rng is not None else np.random.default_rng(len(cluster.services))
+    policies, families, reason = decide_many(
+        table["type"],
+        table["ip_family_policy"],
+        table["ip_families"],
+        configured=cluster.service_ranges.families,
+        dual_stack_api=cluster.config.gate("IPv6DualStack"),
+    )
+    needs, ports, health = _service_needs(table, families, node_ports)
+    rows = np.flatnonzero(reason == Reason.OK)
+    free = [min(cluster.service_ranges.free(family), _MOST) for family in ENDS] + [cluster.port_range.free]
+    granted = grant_by_need(needs[rows], np.array(free, np.int64))
+    reason[rows[~granted]] = Reason.POOL_FULL
+    rows = rows[granted]
+    stored = families if cluster.config.gate("IPv6DualStack") else np.zeros_like(families)
+    primary = np.where(families > 9, families // 10, families).astype(np.uint8)
+    primary[(needs[:, 0] + needs[:, 1]) == 0] = 0
+    columns: dict[str, Any] = {
+        "ip_family_policy": policies[rows],
+        "ip_families": stored[rows],
+        "primary_ip_family": primary[rows],
+        "node_ports": ports[rows].astype(np.uint16),
+    }
+    for place, (family, end) in enumerate(ENDS.items()):
+        wanted = needs[rows, place] > 0
+        column = np.zeros(len(rows), cluster.services[f"cluster_{end}"].dtype)
+        column[wanted] = cluster.service_ranges.allocate_next(int(wanted.sum()), family=family, rng=generator)
+        columns |= {f"cluster_{end}": column, f"has_cluster_{end}": wanted}
+    columns["health_check_node_port"] = _take_ports(cluster, ports[rows], health[rows], generator)
+    first_row = len(cluster.services)
+    cluster.services = cluster.services.append(table.take(rows).replace(columns))
+    return Outcome.of(reason, first_row=first_row)
+
+
+def remove_services(cluster: Cluster, services: ArrayLike) -> Outcome:
+    """Delete Services and give their addresses and ports back.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        Changed in place.
+    services : array of int, or mask of bool
+        Rows.
+
+    Returns
+    -------
+    Outcome
+        See `Cluster.remove_services`.
+
+    Raises
+    ------
+    InvalidInput
+        If a mask has another length than the table.
+    """
+    rows, reason = _rows_asked(np.asarray(services), len(cluster.services), "services")
+    gone = cluster.services.take(rows)
+    for family, end in ENDS.items():
+        cluster.service_ranges.release(gone[f"cluster_{end}"][gone[f"has_cluster_{end}"]], family=family)
+    keep = np.ones(len(cluster.services) + 1, np.bool_)  # the last one is for ports without an owner
+    keep[rows] = False
+    owner = cluster.node_ports["service"]
+    offsets, inside = cluster.port_range.offsets(cluster.node_ports["node_port"][~keep[owner]])
+    cluster.port_range.release(offsets[inside])
+    moved = np.append(np.cumsum(keep[:-1], dtype=np.int32) - 1, -1).astype(np.int32)
+    staying = cluster.node_ports.where(keep[owner])
+    cluster.node_ports = staying.replace({"service": moved[staying["service"]]})
+    cluster.services = cluster.services.where(keep[:-1])
+    if cluster.shared_addresses:
+        occupy_services(cluster)
+    return Outcome.of(reason, kept=np.zeros(len(reason), np.bool_))
+
+
+def _asked_services(services: int | pd.DataFrame | Table, defaults: Mapping[str, Any]) -> Table:
+    """Write the batch as a table, with the defaults where a row does not say."""
+    if isinstance(services, int):
+        if services < 0:
+            raise InvalidInput(f"services={services}: a number of services is 0 or more")
+        table = Table(SERVICES, length=services)
+    else:
+        table = services if isinstance(services, Table) else Table.from_frame(SERVICES, services)
+    words = {
+        "type": defaults["type"],
+        "ip_family_policy": defaults["ip_family_policy"] or "",
+        "ip_families": ",".join(defaults["ip_families"] or ()),
+    }
+    columns: dict[str, Any] = {}
+    for name, word in words.items():
+        declared = SERVICES.column(name)
+        code = {text: code for code, text in declared.words.items()}.get(word)
+        if code is None:
+            raise InvalidInput(f"{name}={word!r}: the words are {', '.join(map(repr, declared.words.values()))}")
+        columns[name] = np.where(table[name] == 0, np.uint8(code), table[name]).astype(np.uint8)
+    spaces = table["namespace"]
+    columns["namespace"] = np.where(spaces == "", np.array("default", _TEXT), spaces)
+    return table.replace(columns)
+
+
+def _service_needs(
+    table: Table, families: NDArray[np.uint8], node_ports: int | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Count what each row takes: an address of each family, ports; with the node ports and the health-check ports."""
+    addressed = ~table["headless"] & (table["type"] != _EXTERNAL_NAME)
+    ported = np.isin(table["type"], (_NODE_PORT, _LOAD_BALANCER))
+    ports = np.where(table["node_ports"] > 0, table["node_ports"], 1 if node_ports is None else node_ports)
+    ports = np.where(ported, ports, 0).astype(np.int64)
+    health = (table["type"] == _LOAD_BALANCER) & (table["external_traffic_policy"] == _LOCAL)
+    needs = np.zeros((len(table), 3), np.int64)
+    needs[:, 0] = addressed & np.isin(families, [code for code, word in IP_FAMILIES.items() if "IPv4" in word])
+    needs[:, 1] = addressed & np.isin(families, [code for code, word in IP_FAMILIES.items() if "IPv6" in word])
+    needs[:, 2] = ports + health
+    return needs, ports, health
+
+
+def _take_ports(
+    cluster: Cluster, ports: NDArray[np.int64], health: NDArray[np.bool_], rng: np.random.Generator
+) -> NDArray[np.uint16]:
+    """Take node ports for rows that are known to get them; return their health-check ports."""
+    counts = ports + health
+    checked = np.zeros(len(ports), np.uint16)
+    total = int(counts.sum())
+    if not total:
+        return checked
+    taken = cluster.port_range.ports(cluster.port_range.allocate_next(total, rng=rng))
+    last = np.cumsum(counts) - 1
+    use = np.full(total, _NODE_PORT_USE, np.uint8)
+    use[last[health]] = _HEALTH_CHECK_USE
+    checked[health] = taken[last[health]]
+    owner = np.repeat(np.arange(len(ports), dtype=np.int32) + np.int32(len(cluster.services)), counts)
+    cluster.node_ports = cluster.node_ports.append(
+        Table(NODE_PORTS, {"service": owner, "node_port": taken, "use": use})
+    )
+    return checked
+
+
+# rows --------------------------------------------------------------------------------------------------------------
+
+
+def _rows_asked(asked: NDArray[Any], n: int, table: str) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
+    """Turn rows or a mask into different rows that exist, ascending, and a reason for each one asked for."""
+    if asked.dtype == np.bool_:
+        if asked.shape != (n,):
+            raise InvalidInput(f"{table}: a mask needs {n} booleans, got shape {asked.shape}")
+        rows = np.flatnonzero(asked)
+        return rows, np.zeros(len(rows), np.uint8)
+    if asked.ndim != 1 or (asked.size and asked.dtype.kind not in "iu"):
+        raise InvalidInput(f"{table}: expected rows or a mask, got {asked.dtype} of shape {asked.shape}")
+    rows = asked.astype(np.intp)
+    reason = np.full(len(rows), Reason.NOT_FOUND, np.uint8)
+    inside = np.flatnonzero((rows >= 0) & (rows < n))
+    different, first = np.unique(rows[inside], return_index=True)
+    reason[inside[first]] = Reason.OK
+    return different, reason
+
+
+def _spread(values: Any, name: str, n: int) -> NDArray[Any]:
+    """Give every row its value: the same for all in the memory of one, or its own."""
+    array = np.array(values, dtype=_TEXT) if isinstance(values, str) else np.asarray(values)
+    if array.dtype.kind in "UO":
+        array = array.astype(_TEXT)
+    if array.ndim == 0:
+        return np.broadcast_to(array, (n,))
+    if array.shape != (n,):
+        raise InvalidInput(f"{name}: {array.shape} values for {n} rows; give one for all or one a row")
+    return array
+
+
+def _gathered(values: NDArray[Any], rows: NDArray[np.integer]) -> NDArray[Any]:
+    """Look up a value of each row's node; where all nodes have the same, in the memory of one."""
+    if len(values) and len(rows) and (values == values[0]).all():
+        return np.broadcast_to(values[:1].reshape(()), rows.shape)
+    return values[rows]

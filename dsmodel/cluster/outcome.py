@@ -1,0 +1,252 @@
+"""What became of each row of a batch verb, and the decisions that need counting by node or by pool.
+
+Promises the answer that one row at a time would give, without a loop over rows: a row is refused when what is left
+after the granted rows before it is not enough, and refused rows take nothing.
+
+What it does not know: pools. It counts; the caller allocates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from dsmodel.errors import Reason
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Outcome", "arrival_ranks", "grant_by_need", "grant_by_node"]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What became of each row of a batch.
+
+    Parameters
+    ----------
+    ok : ndarray of bool, shape (n,)
+        Whether the row was done.
+    reason : ndarray of uint8, shape (n,)
+        A `Reason` code; 0 exactly where ``ok``.
+    first_row : int, default 0
+        Row of the table where the first row that was kept has gone; the others follow in order.
+    kept : ndarray of bool, shape (n,), optional
+        Which rows are in the table afterwards; those that were done, if left out.
+
+    Examples
+    --------
+    >>> Outcome(np.array([True, False, True]), np.array([0, 1, 0], np.uint8), first_row=7).rows.tolist()
+    [7, -1, 8]
+    """
+
+    ok: NDArray[np.bool_]
+    reason: NDArray[np.uint8]
+    first_row: int = 0
+    kept: NDArray[np.bool_] | None = None
+
+    @classmethod
+    def of(cls, reason: NDArray[np.uint8], *, first_row: int = 0, kept: NDArray[np.bool_] | None = None) -> Outcome:
+        """Make the record from its reasons.
+
+        Parameters
+        ----------
+        reason : ndarray of uint8, shape (n,)
+            `Reason` codes.
+        first_row : int, default 0
+            Where the first row that was kept has gone.
+        kept : ndarray of bool, shape (n,), optional
+            Which rows are in the table afterwards.
+
+        Returns
+        -------
+        Outcome
+            With ``ok`` where the reason is OK.
+
+        Raises
+        ------
+        None
+            Every input of the declared types has an answer.
+        """
+        return cls(reason == Reason.OK, reason, first_row, kept)
+
+    def __len__(self) -> int:
+        """Return the number of rows asked for."""
+        return len(self.ok)
+
+    def __repr__(self) -> str:
+        """Return the count of each reason."""
+        counts = np.bincount(self.reason, minlength=1)
+        words = ", ".join(f"{count:,} {Reason(code).name}" for code, count in enumerate(counts) if count)
+        return f"Outcome({words or 'no rows'})"
+
+    @property
+    def granted(self) -> int:
+        """Number of rows that were done."""
+        return int(np.count_nonzero(self.ok))
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Row of the table each row has gone to; -1 for one that is not there."""
+        kept = self.ok if self.kept is None else self.kept
+        place = np.cumsum(kept, dtype=np.int64) + (self.first_row - 1)
+        place[~kept] = -1
+        return place
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the record as a frame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``ok``, ``reason`` as a word, ``row``.
+
+        Raises
+        ------
+        None
+            Every record has a frame.
+        """
+        reasons = pd.Categorical.from_codes(self.reason, categories=[reason.name for reason in Reason])
+        return pd.DataFrame({"ok": self.ok, "reason": reasons, "row": self.rows})
+
+
+def arrival_ranks(groups: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Count, for each row, the rows of its group before it.
+
+    Parameters
+    ----------
+    groups : ndarray of non-negative integers, shape (n,)
+        Group of each row, below 2**32.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        0 for the first of its group.
+
+    Raises
+    ------
+    None
+        Every input of the declared types has an answer.
+
+    Examples
+    --------
+    >>> arrival_ranks(np.array([5, 2, 5, 5])).tolist()
+    [0, 0, 1, 2]
+    """
+    n = len(groups)
+    bits = np.uint64(max(n - 1, 1).bit_length())
+    keys = groups.astype(np.uint64) << bits | np.arange(n, dtype=np.uint64)
+    keys.sort()
+    places = (keys & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.intp)
+    keys >>= bits
+    starts = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1]))) if n else np.zeros(0, np.intp)
+    ranks = np.empty(n, np.int64)
+    ranks[places] = np.arange(n) - np.repeat(starts, np.diff(starts, append=n))
+    return ranks
+
+
+def grant_by_node(
+    nodes: NDArray[np.integer], *, needs: NDArray[np.bool_] | None, room: NDArray[np.int64], free: NDArray[np.int64]
+) -> NDArray[np.uint8]:
+    """Decide which pods of a batch their nodes can take, in order of arrival.
+
+    Parameters
+    ----------
+    nodes : ndarray of integers, shape (n,)
+        Row of each pod's node.
+    needs : ndarray of bool, shape (n,), or None
+        Whether the pod needs addresses; None where all do. The others are on the host network.
+    room : ndarray of int64, shape (nodes,)
+        Pods the kubelet still admits.
+    free : ndarray of int64, shape (nodes,)
+        Pods for which every family still has an address; -1 for a node without podCIDR.
+
+    Returns
+    -------
+    ndarray of uint8, shape (n,)
+        OK, POD_LIMIT, POOL_FULL or CIDR_NOT_AVAILABLE.
+
+    Raises
+    ------
+    None
+        Every input of the declared types has an answer.
+
+    Examples
+    --------
+    >>> room, free = np.array([3, 9]), np.array([5, 1])
+    >>> grant_by_node(np.array([0, 0, 1, 1, 0, 0]), needs=None, room=room, free=free).tolist()
+    [0, 0, 0, 1, 0, 10]
+    """
+    reason = np.zeros(len(nodes), np.uint8)
+    counts = np.bincount(nodes, minlength=len(room))
+    hungry = counts if needs is None else np.bincount(nodes[needs], minlength=len(room))
+    tight = (counts > room) | (hungry > free)
+    if not (tight & (counts > 0)).any():
+        return reason
+    rows = np.flatnonzero(tight[nodes])
+    place, wants = nodes[rows], np.ones(len(rows), np.bool_) if needs is None else needs[rows]
+    fed = np.ones(len(rows), np.bool_)
+    fed[wants] = arrival_ranks(place[wants]) < free[place[wants]]
+    ahead = np.empty(len(rows), np.int64)  # granted rows before this one, were there no limit of pods
+    ahead[fed] = arrival_ranks(place[fed])
+    if not fed.all():
+        ahead[~fed] = _granted_before(place, fed)[~fed]
+    answer = np.where(free[place] < 0, Reason.CIDR_NOT_AVAILABLE, Reason.POOL_FULL).astype(np.uint8)
+    answer[fed] = Reason.OK
+    answer[ahead >= room[place]] = Reason.POD_LIMIT
+    reason[rows] = answer
+    return reason
+
+
+def _granted_before(groups: NDArray[np.integer], fed: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Count, for each row, the fed rows of its group before it."""
+    order = np.argsort(groups, kind="stable")
+    before = np.cumsum(fed[order]) - fed[order]
+    ordered = groups[order]
+    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    before -= np.repeat(before[starts], np.diff(starts, append=len(ordered)))
+    counts = np.empty(len(groups), np.int64)
+    counts[order] = before
+    return counts
+
+
+def grant_by_need(needs: NDArray[np.int64], free: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Decide which rows of a batch common pools can serve, in order, each row all or nothing.
+
+    Parameters
+    ----------
+    needs : ndarray of int64, shape (n, pools)
+        How much each row takes from each pool.
+    free : ndarray of int64, shape (pools,)
+        What each pool has.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+        Whether the row is served.
+
+    Raises
+    ------
+    None
+        Every input of the declared types has an answer.
+
+    Examples
+    --------
+    >>> grant_by_need(np.array([[1, 1], [1, 0], [1, 1], [0, 1]]), np.array([2, 9])).tolist()
+    [True, True, False, True]
+    """
+    granted = np.ones(len(needs), np.bool_)
+    while True:
+        # each round settles one amount of one pool, so there are as many rounds as there are different amounts
+        taken = np.cumsum(np.where(granted[:, None], needs, 0), axis=0)
+        over = granted & (taken > free).any(axis=1)
+        if not over.any():
+            return granted
+        row = int(over.argmax())
+        left = free - (taken[row] - needs[row])
+        lacking = needs[row] > left
+        later = np.arange(len(needs)) >= row
+        granted &= ~(later & (needs[:, lacking] > left[lacking]).any(axis=1))

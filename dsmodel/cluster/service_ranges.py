@@ -1,0 +1,281 @@
+"""Cluster IPs and node ports of a whole cluster: one pool for each service range, one for the ports.
+
+Promises what kube-apiserver's allocators promise, for batches: dynamic cluster IPs come from the upper band first, a
+batch takes exactly the set of addresses that one at a time would, the ServiceCIDR objects of a family are tried in
+random order, and node ports are one pool for both families and all protocols.
+
+What it does not know: which families a Service gets (`dsmodel.cluster.service_families`), names, static requests.
+
+Sources: ``pkg/registry/core/service/ipallocator/{bitmap,ipallocator,cidrallocator}.go`` and
+``pkg/registry/core/service/portallocator/allocator.go`` of v1.36.2; KEP-3070, KEP-3668, KEP-1880.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from dsmodel.addresses.arrays import empty
+from dsmodel.addresses.cidr import Cidr, IPFamily
+from dsmodel.pools.ranges import AddressRange, PortRange
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from dsmodel.kube.config import ClusterConfig
+
+__all__ = ["ServiceRanges", "node_port_pool", "static_band"]
+
+
+def static_band(size: int, *, share: int, most: int) -> int:
+    """Return how many of the first usable values dynamic allocation leaves for last.
+
+    Parameters
+    ----------
+    size : int
+        Addresses of the range, network and broadcast included, or ports.
+    share : int
+        One in how many belongs to the band: 16 for addresses, 32 for ports.
+    most : int
+        The largest band: 256 for addresses, 128 for ports.
+
+    Returns
+    -------
+    int
+        The band offset; 0 up to 16 values.
+
+    Raises
+    ------
+    None
+        Every size has an answer.
+
+    Examples
+    --------
+    >>> static_band(65536, share=16, most=256), static_band(256, share=16, most=256)
+    (256, 16)
+    """
+    return min(max(16, size // share), most) if size > 16 else 0
+
+
+def node_port_pool(config: ClusterConfig) -> PortRange:
+    """Return the empty pool of node ports of a configuration.
+
+    Parameters
+    ----------
+    config : ClusterConfig
+        Names the range and the version.
+
+    Returns
+    -------
+    PortRange
+        With the version's static band.
+
+    Raises
+    ------
+    None
+        Every configuration has one.
+
+    Examples
+    --------
+    >>> from dsmodel import ClusterConfig
+    >>> pool = node_port_pool(ClusterConfig.of(kube_version="1.36"))
+    >>> pool.usable, pool.band_offset
+    (2768, 86)
+    """
+    first, last = config.service_node_port_range
+    banded = config.gate("ServiceNodePortStaticSubrange")
+    band = static_band(last - first + 1, share=32, most=128) if banded else 0
+    return PortRange(first, last, band_offset=band)
+
+
+class ServiceRanges:
+    """The cluster IP pools of a cluster, by family.
+
+    Parameters
+    ----------
+    config : ClusterConfig
+        ``service_cidrs`` first, then the ``extra_service_cidrs`` of a family that the former name; a family that only
+        ServiceCIDR objects name has no allocator.
+
+    Examples
+    --------
+    >>> from dsmodel import ClusterConfig
+    >>> ranges = ServiceRanges(ClusterConfig.of(service_cidrs=["10.96.0.0/24"]))
+    >>> ranges.usable(IPFamily.IPV4), ranges.usable(IPFamily.IPV6)
+    (254, 0)
+    """
+
+    def __init__(self, config: ClusterConfig) -> None:
+        self.ranges: dict[IPFamily, list[AddressRange]] = {
+            cidr.family: [_pool(config, cidr)] for cidr in config.service_cidrs
+        }
+        if config.gate("MultiCIDRServiceAllocator"):
+            for cidr in dict.fromkeys(config.extra_service_cidrs):
+                known = self.ranges.get(cidr.family, [])
+                if known and all(cidr != pool.cidr for pool in known):
+                    known.append(_pool(config, cidr))
+
+    @property
+    def families(self) -> tuple[IPFamily, ...]:
+        """Families with an allocator, that of the first service range first."""
+        return tuple(self.ranges)
+
+    def usable(self, family: IPFamily) -> int:
+        """Return how many cluster IPs of a family there are.
+
+        Parameters
+        ----------
+        family : IPFamily
+            Any family.
+
+        Returns
+        -------
+        int
+            0 for a family that is not configured.
+
+        Raises
+        ------
+        None
+            Every family has an answer.
+        """
+        return sum(pool.usable for pool in self.ranges.get(family, []))
+
+    def free(self, family: IPFamily) -> int:
+        """Return how many cluster IPs of a family are free.
+
+        Parameters
+        ----------
+        family : IPFamily
+            Any family.
+
+        Returns
+        -------
+        int
+            0 for a family that is not configured.
+
+        Raises
+        ------
+        None
+            Every family has an answer.
+        """
+        return sum(pool.free for pool in self.ranges.get(family, []))
+
+    def allocate_next(self, n: int, *, family: IPFamily, rng: np.random.Generator) -> NDArray[Any]:
+        """Take cluster IPs of the allocators' choice.
+
+        Parameters
+        ----------
+        n : int
+            How many; no more than are free.
+        family : IPFamily
+            A configured family.
+        rng : numpy.random.Generator
+            Decides where each search starts and, with several ranges, which is tried first.
+
+        Returns
+        -------
+        address column, shape (n,)
+            Different addresses.
+
+        Raises
+        ------
+        None
+            Where fewer are free, fewer are returned.
+        """
+        pools = self.ranges.get(family, [])
+        if len(pools) == 1:
+            return pools[0].addresses(pools[0].allocate_next(n, rng=rng))
+        first = rng.integers(len(pools), size=n) if pools else np.zeros(n, np.int64)
+        column, missing = empty(n, family), np.ones(n, np.bool_)
+        while missing.any() and any(pool.free for pool in pools):
+            for place, pool in enumerate(pools):
+                rows = np.flatnonzero(missing & (first == place))[: pool.free]
+                column[rows] = pool.addresses(pool.allocate_next(len(rows), rng=rng))
+                missing[rows] = False
+            open_pools = np.array([place for place, pool in enumerate(pools) if pool.free], np.int64)
+            if len(open_pools):
+                first = open_pools[rng.integers(len(open_pools), size=n)]
+        return column[~missing]
+
+    def occupy(self, column: NDArray[Any], *, family: IPFamily) -> NDArray[np.bool_]:
+        """Mark addresses as used in every range that contains them.
+
+        Parameters
+        ----------
+        column : address column, shape (n,)
+            Of the family.
+        family : IPFamily
+            Any family.
+
+        Returns
+        -------
+        ndarray of bool, shape (n,)
+            Whether some range has the address among its usable ones.
+
+        Raises
+        ------
+        None
+            Every address has an answer.
+        """
+        found = np.zeros(len(column), np.bool_)
+        for pool in self.ranges.get(family, []):
+            offsets, inside = pool.offsets(column)
+            rows = np.flatnonzero(inside)
+            found[rows] |= pool.occupy(offsets[rows]).ok
+        return found
+
+    def release(self, column: NDArray[Any], *, family: IPFamily) -> None:
+        """Give addresses back to every range that contains them.
+
+        Parameters
+        ----------
+        column : address column, shape (n,)
+            Of the family.
+        family : IPFamily
+            Any family.
+
+        Raises
+        ------
+        None
+            A free address, or one of no range, is no error.
+        """
+        for pool in self.ranges.get(family, []):
+            offsets, inside = pool.offsets(column)
+            pool.release(offsets[inside])
+
+    def copy(self) -> Self:
+        """Return ranges whose changes do not show in these.
+
+        Returns
+        -------
+        ServiceRanges
+            Storage is shared until one of the two changes.
+
+        Raises
+        ------
+        None
+            Always possible.
+        """
+        twin = object.__new__(type(self))
+        twin.ranges = {family: [pool.copy() for pool in pools] for family, pools in self.ranges.items()}
+        return twin
+
+
+def _pool(config: ClusterConfig, cidr: Cidr) -> AddressRange:
+    """Give one range the reserved ends, the reach and the band of the version's allocator."""
+    limit = None
+    if config.gate("MultiCIDRServiceAllocator"):
+        if cidr.family is IPFamily.IPV6 and cidr.prefix_length < config.kube_version.rule("ipv6_service_prefix_length"):
+            limit = 0  # the flag accepts it, and then no allocator exists
+    elif cidr.family is IPFamily.IPV6:
+        limit = config.kube_version.rule("bitmap_ipv6_service_addresses")
+    banded = config.gate("ServiceIPStaticSubrange")
+    size = cidr.size if limit is None else min(cidr.size, limit)
+    return AddressRange(
+        cidr,
+        reserve_first=1,
+        reserve_last=1 if cidr.family is IPFamily.IPV4 else 0,
+        limit=limit,
+        band_offset=static_band(size, share=16, most=256) if banded else 0,
+    )

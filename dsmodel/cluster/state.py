@@ -1,0 +1,489 @@
+"""A cluster: configuration, tables, pools, and the batch verbs that keep them in step.
+
+A `Cluster` promises that its pools hold exactly what its tables show, plus what the real components lose (`leaked`
+node blocks), that a row which cannot be served changes nothing but what the component itself would leave changed, and
+that a copy is cheap and independent.
+
+- Nodes get their podCIDRs from `kube.NodeIPAM`: both families or none, and the first family's block is lost when the
+  second has none left.
+- Pods get the next address of host-local on their node in every family, and count against the kubelet's pod limit.
+- Services get cluster IPs and node ports by the API server's random law; a row gets all it needs or nothing.
+
+What it does not know: static requests and updates of Services, other network plugins, time.
+
+Sources: ``pkg/controller/nodeipam`` and ``pkg/registry/core/service`` of v1.36.2, containernetworking/plugins
+``plugins/ipam/host-local``.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from dsmodel.addresses.arrays import empty
+from dsmodel.addresses.cidr import IPFamily
+from dsmodel.cluster import assignment, occupancy
+from dsmodel.cluster.checks import findings_table
+from dsmodel.cluster.pod_blocks import PodBlocks
+from dsmodel.cluster.schema import FINDINGS, NODE_PORTS, NODES, PODS, SERVICES
+from dsmodel.cluster.service_ranges import ServiceRanges, node_port_pool
+from dsmodel.cluster.table import Table
+from dsmodel.errors import InvalidConfig, InvalidInput
+from dsmodel.kube.node_ipam import NodeIPAM
+
+if TYPE_CHECKING:
+    from dsmodel.cluster.outcome import Outcome
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import pandas as pd
+    from numpy.typing import ArrayLike, NDArray
+
+    from dsmodel.kube.config import ClusterConfig
+    from dsmodel.pools.ranges import PortRange
+
+__all__ = ["Cluster", "ClusterPool"]
+
+
+@dataclass(frozen=True)
+class ClusterPool:
+    """One pool of a cluster, as a report names it.
+
+    Parameters
+    ----------
+    kind : str
+        "node blocks", "pod addresses", "service addresses" or "node ports".
+    family : IPFamily or None
+        None for node ports.
+    range : str
+        CIDR, or first and last port; for pod addresses the cluster CIDR the blocks come from.
+    size : int
+        Blocks, addresses or ports, usable or not.
+    usable : int
+        What may be handed out.
+    used : int
+        What is in use, leaked and reserved blocks included.
+    free : int
+        What may still be handed out.
+    band_offset : int, default 0
+        Size of the static band.
+    block_prefix_length : int, default 0
+        Prefix length of a node's block; 0 where there is none.
+    reserved : int, default 0
+        Node blocks that a service range takes.
+    leaked : int, default 0
+        Node blocks marked for no node until kube-controller-manager restarts.
+    """
+
+    kind: str
+    family: IPFamily | None
+    range: str
+    size: int
+    usable: int
+    used: int
+    free: int
+    band_offset: int = 0
+    block_prefix_length: int = 0
+    reserved: int = 0
+    leaked: int = 0
+
+
+class Cluster:
+    """Configuration, tables and pools of one cluster.
+
+    Parameters
+    ----------
+    config : ClusterConfig
+        Ranges, masks, version. The Service ``default/kubernetes`` exists from the start, as the API server makes it.
+
+    Raises
+    ------
+    InvalidConfig
+        If kube-controller-manager would not start with the cluster CIDRs and masks; its own words.
+
+    Examples
+    --------
+    >>> from dsmodel import ClusterConfig
+    >>> cluster = Cluster(ClusterConfig.of(
+    ...     cluster_cidrs=["10.244.0.0/16", "fd00:10:244::/56"], service_cidrs=["10.96.0.0/16", "fd00:10:96::/112"]))
+    >>> cluster.add_nodes(2).granted, cluster.add_pods([0, 1, 1]).granted
+    (2, 3)
+    >>> cluster.pods.to_frame()[["node", "pod_ipv4", "pod_ipv6"]]
+       node    pod_ipv4           pod_ipv6
+    0     0  10.244.0.2    fd00:10:244::2
+    1     1  10.244.1.2  fd00:10:244:1::2
+    2     1  10.244.1.3  fd00:10:244:1::3
+    """
+
+    def __init__(self, config: ClusterConfig) -> None:
+        self._start(config, ipam=_ipam(config) if config.cluster_cidrs else None)
+        occupancy.create_kubernetes_service(self)
+
+    def _start(self, config: ClusterConfig, *, ipam: NodeIPAM | None) -> None:
+        """Set up empty tables and pools."""
+        self.config = config
+        self.nodes, self.pods, self.services = Table(NODES), Table(PODS), Table(SERVICES)
+        self.node_ports = Table(NODE_PORTS)
+        self.findings = Table(FINDINGS)
+        self.node_ipam = ipam
+        self.pod_blocks = {family: PodBlocks(family, empty(0, family)) for family in IPFamily}
+        self.service_ranges = ServiceRanges(config)
+        self.port_range: PortRange = node_port_pool(config)
+        self.reserved_blocks = tuple(pool.used for pool in ipam.sets) if ipam else ()
+        self.shared_addresses = False
+        self.node_serial = 0
+        self.pod_counts: NDArray[np.int64] = np.zeros(0, np.int64)
+
+    @classmethod
+    def from_tables(
+        cls,
+        config: ClusterConfig,
+        *,
+        nodes: Table | None = None,
+        pods: Table | None = None,
+        services: Table | None = None,
+        node_ports: Table | NDArray[np.integer] | None = None,
+        findings: Table | None = None,
+    ) -> Self:
+        """Build a cluster from what exists, and name what is unsound about it.
+
+        Parameters
+        ----------
+        config : ClusterConfig
+            Ranges, masks, version.
+        nodes, pods, services : Table, optional
+            Of the schemas `NODES`, `PODS`, `SERVICES`; ``holds_address`` is worked out here.
+        node_ports : Table or array of int, optional
+            Of the schema `NODE_PORTS`, or port numbers whose owner is not known.
+        findings : Table, optional
+            What the reader has found; comes first in `findings`.
+
+        Returns
+        -------
+        Cluster
+            Its pools hold what the tables show. Nothing is refused: what does not fit is a finding.
+
+        Raises
+        ------
+        InvalidInput
+            If a table has another schema.
+
+        Examples
+        --------
+        >>> from dsmodel import ClusterConfig
+        >>> nodes = Table(NODES, {"name": ["a"], "pod_cidr_ipv4": np.array([0x0A000000], np.uint32),
+        ...                       "pod_cidr_ipv4_mask": [24]})
+        >>> cluster = Cluster.from_tables(ClusterConfig.of(cluster_cidrs=["10.244.0.0/16"]), nodes=nodes)
+        >>> cluster.findings["rule"].tolist()
+        ['node-pod-cidr-out-of-range']
+        """
+        cluster = cls.__new__(cls)
+        trouble = []
+        try:
+            ipam = _ipam(config) if config.cluster_cidrs else None
+        except InvalidConfig as error:
+            ipam = None
+            trouble.append(("fatal", "node-ipam-does-not-start", "Cluster", str(error)))
+        cluster._start(config, ipam=ipam)
+        for given, name, schema in ((nodes, "nodes", NODES), (pods, "pods", PODS), (services, "services", SERVICES)):
+            if given is not None:
+                if given.schema is not schema:
+                    raise InvalidInput(f"{name}: got a table of {given.schema.name}")
+                setattr(cluster, name, given)
+        if node_ports is not None:
+            cluster.node_ports = (
+                node_ports
+                if isinstance(node_ports, Table)
+                else Table(NODE_PORTS, {"node_port": np.asarray(node_ports)})
+            )
+        trouble += occupancy.occupy_all(cluster)
+        first = findings if findings is not None else Table(FINDINGS)
+        cluster.findings = first.append(findings_table(trouble))
+        return cluster
+
+    # nodes ---------------------------------------------------------------------------------------------------------
+
+    def add_nodes(
+        self,
+        nodes: int | Sequence[str],
+        *,
+        pod_cidrs: Sequence[Sequence[str]] | None = None,
+        allocatable_pods: ArrayLike | None = None,
+        zone: str | Sequence[str] = "",
+        node_pool: str | Sequence[str] = "",
+    ) -> Outcome:
+        """Let nodes join, in order.
+
+        Parameters
+        ----------
+        nodes : int or sequence of str
+            Names, or how many; then they are named ``node-0``, ``node-1`` and so on.
+        pod_cidrs : sequence of sequences of str, optional
+            What each node brings; an empty one is left to node IPAM, as are all if left out.
+        allocatable_pods : int or array of int, optional
+            Pods the kubelet admits; `ClusterConfig.max_pods` if left out.
+        zone, node_pool : str or sequence of str
+            One for all, or one a node.
+
+        Returns
+        -------
+        Outcome
+            CIDR_NOT_AVAILABLE where a family had no block left: the Node exists without podCIDRs and not ready, and
+            blocks already taken from the other family are lost. ALREADY_EXISTS where the name is taken.
+
+        Raises
+        ------
+        InvalidInput
+            If a length differs from the number of nodes.
+        InvalidCidr
+            If one of ``pod_cidrs`` is no CIDR.
+
+        Examples
+        --------
+        >>> from dsmodel import ClusterConfig
+        >>> cluster = Cluster(ClusterConfig.of(cluster_cidrs=["10.244.0.0/23"]))
+        >>> cluster.add_nodes(["a", "b", "c", "a"])
+        Outcome(2 OK, 1 CIDR_NOT_AVAILABLE, 1 ALREADY_EXISTS)
+        """
+        columns = {"allocatable_pods": allocatable_pods, "zone": zone, "node_pool": node_pool}
+        return assignment.add_nodes(self, nodes, pod_cidrs=pod_cidrs, columns=columns)
+
+    def remove_nodes(self, nodes: ArrayLike | Sequence[str]) -> Outcome:
+        """Delete nodes and the pods on them.
+
+        Parameters
+        ----------
+        nodes : array of int, mask of bool, or sequence of str
+            Rows, or names.
+
+        Returns
+        -------
+        Outcome
+            NOT_FOUND for what is not there. Rows after a removed node move up, in the pods' ``node`` too.
+
+        Raises
+        ------
+        InvalidInput
+            If a mask has another length than the table.
+        """
+        return assignment.remove_nodes(self, nodes)
+
+    # pods ----------------------------------------------------------------------------------------------------------
+
+    def add_pods(
+        self,
+        nodes: ArrayLike,
+        *,
+        names: Sequence[str] | None = None,
+        namespace: str | Sequence[str] = "default",
+        host_network: ArrayLike | None = None,
+    ) -> Outcome:
+        """Start pods on nodes, in order of arrival.
+
+        Parameters
+        ----------
+        nodes : array of int, shape (n,)
+            Row of each pod's node.
+        names : sequence of str, optional
+            Empty text for all if left out.
+        namespace : str or sequence of str, default "default"
+            One for all, or one a pod.
+        host_network : array of bool, optional
+            Pods that share their node's addresses; none if left out.
+
+        Returns
+        -------
+        Outcome
+            POD_LIMIT where the kubelet is full, POOL_FULL where a family has no address left (the others give theirs
+            back, their cursor advanced), CIDR_NOT_AVAILABLE on a node without podCIDR, NOT_FOUND for no such node.
+
+        Raises
+        ------
+        InvalidInput
+            If the nodes are no integers, or a length differs.
+
+        Examples
+        --------
+        >>> from dsmodel import ClusterConfig
+        >>> cluster = Cluster(ClusterConfig.of(cluster_cidrs=["10.244.0.0/16"], max_pods=2))
+        >>> _ = cluster.add_nodes(1)
+        >>> cluster.add_pods([0, 0, 0, 5])
+        Outcome(2 OK, 1 NOT_FOUND, 1 POD_LIMIT)
+        """
+        return assignment.add_pods(self, nodes, names=names, namespace=namespace, host_network=host_network)
+
+    def remove_pods(self, pods: ArrayLike) -> Outcome:
+        """Delete pods and give their addresses back.
+
+        Parameters
+        ----------
+        pods : array of int, or mask of bool
+            Rows; those after move up.
+
+        Returns
+        -------
+        Outcome
+            NOT_FOUND for rows that are not there, and for the second mention of one.
+
+        Raises
+        ------
+        InvalidInput
+            If a mask has another length than the table.
+        """
+        return assignment.remove_pods(self, pods)
+
+    # services ------------------------------------------------------------------------------------------------------
+
+    def add_services(
+        self,
+        services: int | pd.DataFrame | Table,
+        *,
+        type: str = "ClusterIP",
+        ip_family_policy: str | None = None,
+        ip_families: Sequence[str] | None = None,
+        node_ports: int | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> Outcome:
+        """Create Services, in order.
+
+        Parameters
+        ----------
+        services : int, pandas.DataFrame or Table
+            How many alike; or rows with columns of `SERVICES` (``namespace``, ``name``, ``type``, ``ip_family_policy``,
+            ``ip_families`` like "IPv4,IPv6", ``headless``, ``node_ports``, ``external_traffic_policy``).
+        type : str, default "ClusterIP"
+            For rows that do not say.
+        ip_family_policy : str, optional
+            For rows that do not say; the API server's default is SingleStack.
+        ip_families : sequence of str, optional
+            For rows that do not say; the API server's default is the first service range's family.
+        node_ports : int, optional
+            Ports of each NodePort and LoadBalancer Service that does not say; 1 if left out.
+        rng : numpy.random.Generator, optional
+            Decides addresses and ports. Without it, one seeded with the number of Services there are, so that the same
+            calls give the same addresses.
+
+        Returns
+        -------
+        Outcome
+            FAMILY_NOT_CONFIGURED or REJECTED where the API server refuses the families, POOL_FULL where a range or the
+            node ports have nothing left. A refused row takes nothing.
+
+        Raises
+        ------
+        InvalidInput
+            If a column or word is not one of the schema.
+
+        Examples
+        --------
+        >>> from dsmodel import ClusterConfig
+        >>> cluster = Cluster(ClusterConfig.of(service_cidrs=["10.96.0.0/28", "fd00:10:96::/112"]))
+        >>> cluster.add_services(20, ip_family_policy="PreferDualStack")
+        Outcome(13 OK, 7 POOL_FULL)
+        """
+        defaults = {"type": type, "ip_family_policy": ip_family_policy, "ip_families": ip_families}
+        return assignment.add_services(self, services, defaults=defaults, node_ports=node_ports, rng=rng)
+
+    def remove_services(self, services: ArrayLike) -> Outcome:
+        """Delete Services and give their addresses and ports back.
+
+        Parameters
+        ----------
+        services : array of int, or mask of bool
+            Rows; those after move up.
+
+        Returns
+        -------
+        Outcome
+            NOT_FOUND for rows that are not there, and for the second mention of one.
+
+        Raises
+        ------
+        InvalidInput
+            If a mask has another length than the table.
+        """
+        return assignment.remove_services(self, services)
+
+    # questions -----------------------------------------------------------------------------------------------------
+
+    def pools(self) -> Iterator[ClusterPool]:
+        """Yield every pool: node blocks, pod addresses, service addresses, node ports.
+
+        Yields
+        ------
+        ClusterPool
+            Families in the order of the configuration.
+
+        Raises
+        ------
+        None
+            Every cluster has an answer.
+
+        Examples
+        --------
+        >>> from dsmodel import ClusterConfig
+        >>> cluster = Cluster(ClusterConfig.of(cluster_cidrs=["10.244.0.0/16"], service_cidrs=["10.96.0.0/24"]))
+        >>> [(pool.kind, pool.range, pool.used, pool.free) for pool in cluster.pools()]
+        [('node blocks', '10.244.0.0/16', 0, 256), ('pod addresses', '10.244.0.0/16', 0, 0),
+         ('service addresses', '10.96.0.0/24', 1, 253), ('node ports', '30000-32767', 0, 2768)]
+        """
+        return occupancy.pools(self)
+
+    def copy(self) -> Self:
+        """Return an independent cluster of the same state, for a what-if.
+
+        Returns
+        -------
+        Cluster
+            Tables are shared for good, pools until one of the two changes.
+
+        Raises
+        ------
+        None
+            Always possible.
+        """
+        twin = self.__class__.__new__(self.__class__)
+        twin.__dict__.update(self.__dict__)
+        twin.node_ipam = copy.deepcopy(self.node_ipam)
+        twin.pod_blocks = {family: blocks.copy() for family, blocks in self.pod_blocks.items()}
+        twin.service_ranges = self.service_ranges.copy()
+        twin.port_range = self.port_range.copy()
+        return twin
+
+    @property
+    def leaked(self) -> Mapping[IPFamily, int]:
+        """Node blocks of each family that are marked for no node until kube-controller-manager restarts."""
+        if self.node_ipam is None:
+            return {}
+        sets = zip(self.node_ipam.sets, self.node_ipam.leaked, strict=True)
+        return {blocks.cluster_cidr.family: lost for blocks, lost in sets}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tables and of the pods' pools."""
+        tables = (self.nodes, self.pods, self.services, self.node_ports)
+        return sum(table.nbytes for table in tables) + sum(blocks.nbytes for blocks in self.pod_blocks.values())
+
+    def __repr__(self) -> str:
+        """Return counts, ranges and families."""
+        ranges = ", ".join(map(str, self.config.cluster_cidrs)) or "none"
+        services = ", ".join(map(str, self.config.service_cidrs)) or "none"
+        families = "+".join(self.config.ip_families) or "no family"
+        return (
+            f"Cluster(Kubernetes {self.config.kube_version}, {families}: {len(self.nodes):,} nodes, "
+            f"{len(self.pods):,} pods, {len(self.services):,} services; cluster CIDRs {ranges}; "
+            f"service CIDRs {services})"
+        )
+
+
+def _ipam(config: ClusterConfig) -> NodeIPAM:
+    """Start kube-controller-manager's node IPAM without nodes."""
+    return NodeIPAM(
+        kube_version=config.kube_version,
+        cluster_cidrs=config.cluster_cidrs,
+        node_cidr_mask_sizes=config.node_cidr_mask_sizes,
+        service_cidrs=config.service_cidrs,
+        feature_gates=config.feature_gates,
+    )
