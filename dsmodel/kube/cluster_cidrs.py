@@ -80,7 +80,7 @@ def judge_cidrs(
     words = kube_version.rule("node_ipam_words")
     blocks = []
     for place, text in enumerate(texts):
-        cidr = read_cidr(text)
+        cidr = read_cidr(text, kube_version)
         if cidr is None:
             raise InvalidConfig(words["cidr"].format(place=place, text=text))
         blocks.append(cidr)
@@ -238,7 +238,7 @@ def judge_services(
     texts = list(service_cidrs)
     if len(texts) > len(IPFamily):
         raise InvalidConfig("--service-cluster-ip-range can not contain more than two entries")
-    found = [cidr for cidr in map(read_cidr, texts) if cidr is not None]
+    found = [cidr for cidr in (read_cidr(text, kube_version) for text in texts) if cidr is not None]
     if len(found) < len(IPFamily):
         return tuple(found)
     if not kube_version.gate("IPv6DualStack", feature_gates):
@@ -287,13 +287,15 @@ def masks_by_family(blocks: Sequence[Cidr], sizes: Mapping[str, int]) -> list[in
     return [named.get(block.family, DEFAULT_NODE_MASKS[block.family]) for block in blocks]
 
 
-def read_cidr(text: str | Cidr) -> Cidr | None:
+def read_cidr(text: str | Cidr, kube_version: KubeVersion | None = None) -> Cidr | None:
     """Read a CIDR as the controllers do, or answer None.
 
     Parameters
     ----------
     text : str or Cidr
         Host bits are masked.
+    kube_version : KubeVersion, optional
+        Whose parser; without one, leading zeros pass as they do in newer versions.
 
     Returns
     -------
@@ -313,6 +315,7 @@ def read_cidr(text: str | Cidr) -> Cidr | None:
     if isinstance(text, Cidr):
         return text
     try:
-        return Cidr(text, host_bits="mask", syntax="sloppy")
+        syntax = kube_version.rule("flag_address_syntax") if kube_version else "sloppy"
+        return Cidr(text, host_bits="mask", syntax=syntax)
     except InvalidCidr:
         return None

@@ -255,15 +255,35 @@ RULES: dict[str, Rule] = {
         ((20, 65536),),
         "NewAllocatorCIDRRange of pkg/registry/core/service/ipallocator/allocator.go; recordings of /108",
     ),
+    "flag_address_syntax": Rule(
+        "how flags read addresses: strict refuses leading zeros in IPv4 octets, sloppy takes them as decimal",
+        ((20, "strict"), (23, "sloppy")),
+        "recordings of 1.20 (built with Go 1.19; its own Go 1.15 took them) and 1.36; k8s.io/utils/net ParseCIDRSloppy",
+    ),
+    "kubernetes_node_port_words": Rule(
+        "what kube-apiserver calls the node port range when --kubernetes-service-node-port is outside",
+        ((20, "port"), (24, "node port")),
+        "recordings of 1.20 and 1.36; the release between them is not known",
+    ),
+    "secondary_service_range_minimum": Rule(
+        "the second service range must have as many addresses as the first",
+        ((20, True), (29, False)),
+        "recordings of 1.20 and 1.36; the release between them is not known",
+    ),
     "ipv6_service_prefix_length": Rule(
         "shortest IPv6 service prefix that IPAddress objects can be allocated from",
         ((20, 64),),
         "NewIPAllocator of pkg/registry/core/service/ipallocator/ipallocator.go; recordings of /63 and /56",
     ),
-    "kubelet_dual_node_ip_cloud_providers": Rule(
-        "values of --cloud-provider with which kubelet accepts two addresses in --node-ip, gates left out",
-        ((20, ("",)), (27, ("", "external"))),
-        "cmd/kubelet/app/server.go of v1.20.2; k8s.io/component-helpers/node/util/ips.go; KEP-3705",
+    "kube_proxy_primary_node_port_addresses": Rule(
+        "--nodeport-addresses takes the word primary",
+        ((20, False), (29, True)),
+        "pkg/proxy/apis/config/validation/validation.go of v1.36.2; came with nftables mode, KEP-3866",
+    ),
+    "kubelet_removed_flags": Rule(
+        "address flags that kubelet had in 1.20 and no longer has",
+        ((20, ()), (24, ("network-plugin", "cni-bin-dir", "cni-conf-dir", "non-masquerade-cidr"))),
+        "removal of dockershim, KEP-2221",
     ),
     "kube_proxy_modes": Rule(
         "values of --proxy-mode that exist",
@@ -309,8 +329,8 @@ RULES: dict[str, Rule] = {
     ),
     "node_ipam_family_mask_flags_on_single_stack": Rule(
         "--node-cidr-mask-size-ipv4/-ipv6 may be used on a single-stack cluster (the one that fits its family)",
-        ((20, False), (21, True)),
-        "recordings of 1.20 and 1.36; setNodeCIDRMaskSizes of cmd/kube-controller-manager/app/core.go in between",
+        ((20, False), (23, True)),
+        "#104691, release notes of 1.23; recordings of 1.20 and 1.36",
     ),
     "node_ipam_occupies_on_update": Rule(
         "an update of a node marks its CIDRs again, also after another node's deletion freed them",
