@@ -116,6 +116,10 @@ def demo(output: Path) -> None:
         from dsmodel.io.samples import sample_path
 
         answer = _read("report", (str(sample_path(_DEMO_DUMP)),), None)
+        found = answer.frames["findings"]
+        # where the package is installed is no part of the answer
+        found = found.assign(file=[Path(file).name for file in found["file"]])
+        answer = answer._replace(frames={**answer.frames, "findings": found})
         click.echo(f"Packaged dump {answer.sources[0]}\n", color=_colour())
         click.echo(_limits_text(answer, width=_width()), color=_colour())
         for path in _write_page(answer, output / "report.html"):
