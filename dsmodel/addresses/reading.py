@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     Numbers = npt.NDArray[np.int64]
     Marks = npt.NDArray[np.bool_]
 
-__all__ = ["read_ipv4", "read_ipv6", "rows_with", "separator_counts"]
+__all__ = ["GROUP_COUNT", "SLOTS", "read_ipv4", "read_ipv6", "rows_with", "separator_counts"]
 
 _CHUNK = 8192  # rows; the temporaries of a chunk stay in a core's second-level cache
 _DOT, _COLON, _ZERO = ord("."), ord(":"), ord("0")
 _TOO_LARGE = 256  # in the octet table: no octet
-_GROUPS = 8
+GROUP_COUNT = 8
 # where group k of the text lies among the eight uint16 of a row of IPV6_DTYPE
-_SLOTS = np.array([3, 2, 1, 0, 7, 6, 5, 4] if sys.byteorder == "little" else range(8))
+SLOTS = np.array([3, 2, 1, 0, 7, 6, 5, 4] if sys.byteorder == "little" else range(8))
 _GROUP_MASKS = np.array([0, 0xF, 0xFF, 0xFFF, 0xFFFF], np.uint16)  # by number of digits
 
 
@@ -94,7 +94,7 @@ def read_ipv6(data: Bytes, offsets: Numbers) -> tuple[npt.NDArray[Any], Marks]:
     """
     values: npt.NDArray[Any] = np.zeros(offsets.size - 1, IPV6_DTYPE)
     is_read = np.zeros(values.size, np.bool_)
-    groups = values.view(np.uint16).reshape(-1, _GROUPS)
+    groups = values.view(np.uint16).reshape(-1, GROUP_COUNT)
     for start in range(0, values.size, _CHUNK):
         rows = slice(start, start + _CHUNK)
         bounds = offsets[start : start + _CHUNK + 1]
@@ -184,7 +184,7 @@ def _read_ipv6_chunk(text: Bytes, bounds: Numbers, *, out: tuple[npt.NDArray[np.
     count = colons.size // (bounds.size - 1)
     letters = (text | np.uint8(0x20)) - np.uint8(ord("a"))
     strange = ((text - np.uint8(_ZERO)) > 10) & (letters > 5)  # ":" follows "9"
-    if 2 <= count <= _GROUPS and _are_even(colons, bounds, count) and not strange.any():
+    if 2 <= count <= GROUP_COUNT and _are_even(colons, bounds, count) and not strange.any():
         ends, lengths = _tokens(colons.reshape(-1, count), starts=bounds[:-1], stops=bounds[1:])
         if lengths.max() <= 4:
             is_empty = lengths == 0
@@ -213,7 +213,7 @@ def _fill_even(
     for token in range(count + 1):
         if token not in gaps:
             slot = token if token <= first else token + 7 - count
-            groups[:, _SLOTS[slot]] = codes.take(ends[token]) & _GROUP_MASKS.take(lengths[token])
+            groups[:, SLOTS[slot]] = codes.take(ends[token]) & _GROUP_MASKS.take(lengths[token])
 
 
 def _read_uneven(
@@ -250,7 +250,7 @@ def _read_uneven(
     chosen = np.flatnonzero(good[row])
     row, place, ends, lengths = row[chosen], place[chosen], ends[chosen], lengths[chosen]
     slot = np.where(place <= first[row], place, place + 7 - counts[row])
-    groups.reshape(-1)[row * _GROUPS + _SLOTS[slot]] = _digits_before(text).take(ends) & _GROUP_MASKS.take(lengths)
+    groups.reshape(-1)[row * GROUP_COUNT + SLOTS[slot]] = _digits_before(text).take(ends) & _GROUP_MASKS.take(lengths)
 
 
 def _is_shape(

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
-from dsmodel.addresses.arrays import empty, equal, family_of, from_integers, mask_prefix, to_integers
-from dsmodel.addresses.cidr import Cidr, IPFamily, Syntax, format_address, parse_address
+from dsmodel.addresses.arrays import empty, equal, family_of, from_integers, mask_prefix
+from dsmodel.addresses.cidr import Cidr, IPFamily, Syntax, parse_address
 from dsmodel.addresses.reading import read_ipv4, read_ipv6, rows_with, separator_counts
+from dsmodel.addresses.spelling import LONGEST, is_mapped, spelled_chunks
 from dsmodel.errors import InvalidAddress, InvalidCidr, InvalidInput
 
 if TYPE_CHECKING:
@@ -275,10 +276,41 @@ def format_addresses(column: Column, *, valid: Marks | None = None) -> pa.LargeS
     ['10.0.0.1']
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    family = family_of(column)
-    texts = [format_address(family, value) for value in to_integers(column)]
-    return pa.array(texts, pa.large_string(), mask=None if valid is None else ~valid)
+    texts = _joined(column)
+    mapped = is_mapped(column) if family_of(column) is IPFamily.IPV6 else None
+    if mapped is not None:
+        tails = _joined((column["lo"][mapped] & np.uint64(0xFFFFFFFF)).astype(np.uint32))
+        head, glue = (pa.scalar(text, pa.large_string()) for text in ("::ffff:", ""))
+        dotted = pc.binary_join_element_wise(head, tails, glue)
+        texts = pc.replace_with_mask(texts, pa.array(mapped), dotted)
+    if valid is None or valid.all():
+        return texts
+    missing = pa.py_buffer(np.packbits(valid, bitorder="little"))
+    _, offsets, data = texts.buffers()
+    return pa.LargeStringArray.from_buffers(len(texts), offsets, data, missing)
+
+
+def _joined(column: Column) -> pa.LargeStringArray:
+    """Write a column, IPv4-mapped rows in plain groups: spell each chunk with padding, and filter the padding out."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    data = np.empty(column.size * LONGEST[family_of(column)], np.uint8)  # pages beyond the text are never touched
+    offsets = np.zeros(column.size + 1, np.int64)
+    row = end = 0
+    for chunk in spelled_chunks(column):
+        size = chunk.padded.size
+        padded = pa.Array.from_buffers(pa.uint8(), size, [None, pa.py_buffer(chunk.padded)])
+        kept = pa.Array.from_buffers(pa.bool_(), size, [None, pa.py_buffer(chunk.kept)])
+        text = np.frombuffer(pc.array_filter(padded, kept).buffers()[1], np.uint8)
+        bounds = offsets[row + 1 : row + 1 + chunk.lengths.size]
+        np.cumsum(chunk.lengths, out=bounds)
+        bounds += end
+        data[end : int(bounds[-1])] = text[: int(bounds[-1]) - end]
+        row, end = row + bounds.size, int(bounds[-1])
+    return pa.LargeStringArray.from_buffers(column.size, pa.py_buffer(offsets), pa.py_buffer(data[:end]))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,218 @@
+"""Numbers to text bytes: the writers behind `dsmodel.addresses.text`, a chunk of rows at a time.
+
+Promises: without its padding, a row is exactly what `dsmodel.addresses.cidr.format_address` writes, except that
+IPv4-mapped addresses come out in plain groups; `is_mapped` finds them, and the caller writes those.
+
+Method: tables give each pair of octets, or each 16-bit group, as text in one 64-bit word. A row is a few such words
+joined by shifts, with NUL bytes as padding between the pieces, which the caller filters out in one go. Groups that are
+the same in a whole chunk (the cluster's prefix, the run of zeros) are joined once and become constant bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dsmodel.addresses.arrays import family_of
+from dsmodel.addresses.cidr import IPFamily
+from dsmodel.addresses.reading import GROUP_COUNT, SLOTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    Words = npt.NDArray[np.uint64]
+
+__all__ = ["LONGEST", "Spelled", "is_mapped", "spelled_chunks"]
+
+LONGEST = {IPFamily.IPV4: 15, IPFamily.IPV6: 39}  # bytes of the longest text
+
+_CHUNK = 1 << 14  # rows; a chunk of padded text stays in a core's second-level cache
+_WORD = np.dtype("<u8")  # the first character is the lowest byte
+_COLON = ord(":")
+# what group k writes besides its digits: indices behind the 65,536 texts of a table
+_TEXT, _ONE_COLON, _TWO_COLONS, _NOTHING = 0, 65536, 65537, 65538
+
+
+@dataclass(frozen=True)
+class Spelled:
+    """A chunk of rows as padded text.
+
+    Attributes
+    ----------
+    padded : numpy.ndarray of uint8
+        The rows, all of one width, NUL where there is no character.
+    kept : numpy.ndarray of uint8
+        One bit a byte of `padded`, lowest bit first: whether it is a character.
+    lengths : numpy.ndarray of uint8
+        Number of characters of each row.
+    """
+
+    padded: npt.NDArray[np.uint8]
+    kept: npt.NDArray[np.uint8]
+    lengths: npt.NDArray[np.uint8]
+
+
+def spelled_chunks(column: npt.NDArray[Any]) -> Iterator[Spelled]:
+    """Spell a column, chunk by chunk.
+
+    Parameters
+    ----------
+    column : numpy.ndarray
+        Address column.
+
+    Returns
+    -------
+    iterator of Spelled
+        The rows in order.
+
+    Raises
+    ------
+    InvalidAddress
+        The array is no address column.
+
+    Examples
+    --------
+    >>> [chunk.padded.tobytes().replace(bytes(1), b"") for chunk in spelled_chunks(np.array([167772161], np.uint32))]
+    [b'10.0.0.1']
+    """
+    spell = _spell_ipv4 if family_of(column) is IPFamily.IPV4 else _spell_ipv6
+    whole = np.ascontiguousarray(column)
+    return (spell(whole[start : start + _CHUNK]) for start in range(0, whole.size, _CHUNK))
+
+
+def is_mapped(column: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
+    """Mark the IPv4-mapped rows of an IPv6 column.
+
+    Parameters
+    ----------
+    column : numpy.ndarray
+        IPv6 column.
+
+    Returns
+    -------
+    numpy.ndarray of bool or None
+        True where the address lies in ``::ffff:0:0/96``; None when there is no such row.
+
+    Raises
+    ------
+    None
+        Every IPv6 column has an answer.
+    """
+    if column["hi"].all():  # one cheap look settles nearly every column
+        return None
+    marks = (column["hi"] == 0) & (column["lo"] >> np.uint64(32) == 0xFFFF)
+    return marks if marks.any() else None
+
+
+def _spell_ipv4(column: npt.NDArray[np.uint32]) -> Spelled:
+    """Spell one chunk of IPv4 rows: two words a row."""
+    words, kept = _octet_pairs()
+    pairs = np.empty((column.size, 2), np.intp)
+    pairs[:, 0] = column >> np.uint32(16)
+    pairs[:, 1] = column & np.uint32(0xFFFF)
+    pairs[:, 1] += 65536
+    bits = kept.take(pairs)
+    lengths = np.bitwise_count(bits.view(np.uint16).reshape(-1))
+    return Spelled(words.take(pairs).reshape(-1).view(np.uint8), bits.reshape(-1), lengths)
+
+
+def _spell_ipv6(column: npt.NDArray[Any]) -> Spelled:
+    """Spell one chunk of IPv6 rows."""
+    groups = column.view(np.uint16).reshape(-1, GROUP_COUNT)[:, SLOTS]
+    pieces = _pieces(np.asfortranarray(groups))
+    width = sum(width for _, width in pieces)
+    count = -(-width // 8)
+    rows = np.zeros((column.size, count), _WORD)
+    words: list[Words | np.uint64] = [np.uint64(0)] * (count + 1)
+    place = 0
+    for piece, piece_width in pieces:
+        word, shift = divmod(place, 8)
+        words[word] = words[word] | piece << np.uint64(8 * shift)
+        if shift + piece_width > 8:
+            words[word + 1] = piece >> np.uint64(64 - 8 * shift)
+        place += piece_width
+    for word in range(count):
+        rows[:, word] = words[word]
+    padded = rows.reshape(-1).view(np.uint8)
+    kept = np.packbits(padded != 0, bitorder="little")
+    counts = np.bitwise_count(kept.reshape(-1, count))
+    lengths = counts[:, 0]
+    for word in range(1, count):
+        lengths = lengths + counts[:, word]
+    return Spelled(padded, kept, lengths)
+
+
+def _pieces(groups: npt.NDArray[np.uint16]) -> list[tuple[Words | np.uint64, int]]:
+    """Return what each group writes, as a word or a column of words, with its greatest width in bytes."""
+    first = groups[0]
+    varies = (groups != first).any(axis=0)
+    zeros = np.zeros(len(groups), np.uint8)
+    for group in range(GROUP_COUNT):
+        zeros |= (groups[:, group] == 0).astype(np.uint8) << np.uint8(group)
+    shapes = _shapes()
+    pieces: list[tuple[Words | np.uint64, int]] = []
+    for group in range(GROUP_COUNT):
+        words, widths = _group_words(is_first=group == 0)
+        emits = shapes[group].take(zeros)
+        index = groups[:, group] + emits
+        if not varies[group] and (emits == emits[0]).all():
+            pieces.append((words[index[0]], int(widths[index[0]])))
+        else:
+            pieces.append((words.take(index), int(widths.take(index).max())))
+    return pieces
+
+
+@cache
+def _octet_pairs() -> tuple[Words, npt.NDArray[np.uint8]]:
+    """Return the texts of ``a.b.`` and, behind them, of ``c.d``, and which of their bytes are characters."""
+    texts = np.array([f"{octet}".encode() for octet in range(256)], "S8").view(_WORD)
+    lengths = np.array([len(f"{octet}") for octet in range(256)], np.uint64)
+    left, right = np.divmod(np.arange(65536), 256)
+    dot, byte = np.uint64(ord(".")), np.uint64(8)
+    pairs = texts[left] | dot << byte * lengths[left] | texts[right] << byte * (lengths[left] + np.uint64(1))
+    width = lengths[left] + lengths[right] + np.uint64(1)
+    words = np.concatenate([pairs | dot << byte * width, pairs]).astype(_WORD)
+    widths = np.concatenate([width + np.uint64(1), width])
+    return words, ((np.uint64(1) << widths) - np.uint64(1)).astype(np.uint8)
+
+
+@cache
+def _group_words(*, is_first: bool) -> tuple[Words, npt.NDArray[np.uint8]]:
+    """Return the texts of all groups with a colon before them (none before the first), then ``:``, ``::``, nothing."""
+    digits = np.array([f"{group:x}".encode() for group in range(65536)], "S8").view(_WORD)
+    lengths = np.full(65536, 1, np.uint8)
+    for power in (16, 256, 4096):
+        lengths[power:] += 1
+    if not is_first:
+        digits = digits << np.uint64(8) | np.uint64(_COLON)
+        lengths += 1
+    rest = np.array([_COLON, _COLON << 8 | _COLON, 0], _WORD)
+    return np.append(digits, rest).astype(_WORD), np.append(lengths, [1, 2, 0]).astype(np.uint8)
+
+
+@cache
+def _shapes() -> npt.NDArray[np.intp]:
+    """Return, for each group and each pattern of zero groups (bit k = group k), what the group writes.
+
+    The first longest run of at least two zero groups writes ``:`` at its start, or ``::`` when it reaches the end, and
+    nothing after; every later group brings its own colon.
+    """
+    shapes = np.full((GROUP_COUNT, 256), _TEXT, np.intp)
+    for pattern in range(256):
+        runs = [
+            (length, -start)
+            for start in range(GROUP_COUNT)
+            for length in range(2, GROUP_COUNT - start + 1)
+            if all(pattern >> group & 1 for group in range(start, start + length))
+        ]
+        if runs:
+            length, start = max(runs)
+            end = length - start
+            shapes[-start:end, pattern] = _NOTHING
+            shapes[-start, pattern] = _TWO_COLONS if end == GROUP_COUNT else _ONE_COLON
+    return shapes
