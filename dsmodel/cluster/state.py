@@ -127,6 +127,8 @@ class Cluster:
         self.nodes, self.pods, self.services = Table(NODES), Table(PODS), Table(SERVICES)
         self.node_ports = Table(NODE_PORTS)
         self.findings = Table(FINDINGS)
+        # objects of each kind that a dump held: how many were read, ignored, refused
+        self.counts: Mapping[str, Mapping[str, int]] = {}
         self.node_ipam = ipam
         self.pod_blocks = {family: PodBlocks(family, empty(0, family)) for family in IPFamily}
         self.service_ranges = ServiceRanges(config)

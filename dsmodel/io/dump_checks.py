@@ -80,7 +80,7 @@ def read_event(event: DumpObject, file: str, findings: Findings) -> NodeEvent | 
     return NodeEvent(reason, subject, f"event {about.name!r} says {message!r}")
 
 
-def check_events(events: list[NodeEvent], nodes: Table, rows: Mapping[str, int], findings: Findings) -> None:
+def check_events(events: list[NodeEvent], nodes: Table, findings: Findings, *, rows: Mapping[str, int]) -> None:
     """Turn Events into findings; a node that has its block by now is mentioned only.
 
     Parameters

@@ -11,6 +11,7 @@ Sources: kubernetes/api core/v1 PodSpec, PodStatus; ``podIPs`` and ``podIP`` con
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,13 +27,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dsmodel.io.dump_objects import DumpObject, Metadata, ObjectSpec, ObjectStatus
+    from dsmodel.io.dump_objects import DumpObject, Metadata, ObjectStatus
 
 __all__ = ["PodRows"]
 
-_PHASE_CODES: Final = {word: code for code, word in PHASES.items()}
+_PHASE_CODES: Final[dict[str | None, int]] = {None: 0, **{word: code for code, word in PHASES.items()}}
 _FINISHED: Final = tuple(_PHASE_CODES[word] for word in ("Succeeded", "Failed"))
-_UNKNOWN_PHASE: Final = _PHASE_CODES["Unknown"]
 
 
 class PodRows:
@@ -79,14 +79,11 @@ class PodRows:
         self._files.append(file)
         metadata: list[Metadata] = [pod.metadata for pod in pods]
         self._name(metadata)
-        specs: list[ObjectSpec] = [pod.spec for pod in pods]
-        nodes = self.nodes
-        codes = [nodes.setdefault(spec.node_name, len(nodes)) if spec.node_name else -1 for spec in specs]
         statuses: list[ObjectStatus] = [pod.status for pod in pods]
         self._keep(
-            node=np.array(codes, dtype=np.int32),
-            host_network=np.fromiter((spec.host_network is True for spec in specs), dtype=bool, count=len(pods)),
-            phase=self._phases(statuses),
+            node=self._node_codes([pod.spec.node_name for pod in pods]),
+            host_network=np.array([pod.spec.host_network is True for pod in pods], dtype=bool),
+            phase=self._phases([status.phase for status in statuses]),
         )
         self._add_addresses(statuses)
 
@@ -160,32 +157,33 @@ class PodRows:
         for name, values in columns.items():
             self._parts.setdefault(name, []).append(values)
 
-    def _phases(self, statuses: list[ObjectStatus]) -> NDArray[np.uint8]:
+    def _node_codes(self, names: list[str | None]) -> NDArray[np.int32]:
+        """Give each node a number, in the order they are named."""
+        codes = self.nodes
+        for name in dict.fromkeys(names):
+            if name and name not in codes:
+                codes[name] = len(codes)
+        return np.array([codes.get(name, -1) for name in names], dtype=np.int32)  # type: ignore[arg-type]
+
+    def _phases(self, phases: list[str | None]) -> NDArray[np.uint8]:
         """Turn phases into codes."""
-        codes = [_PHASE_CODES.get(status.phase or "", 255) for status in statuses]
-        if 255 in codes:
-            for row, code in enumerate(codes):
-                if code == 255:
-                    self.findings.add(
-                        "warning",
-                        "field-invalid",
-                        f"status.phase: {statuses[row].phase!r} is no phase of a Pod; taken as Unknown",
-                        about=self.where(self._starts[-1] + row),
-                    )
-                    codes[row] = _UNKNOWN_PHASE
+        codes = list(map(_PHASE_CODES.get, phases))
+        for row in [row for row, code in enumerate(codes) if code is None] if None in codes else ():
+            message = f"status.phase: {phases[row]!r} is no phase of a Pod; taken as Unknown"
+            self.findings.add("warning", "field-invalid", message, about=self.where(self._starts[-1] + row))
+            codes[row] = _PHASE_CODES["Unknown"]
         return np.array(codes, dtype=np.uint8)
 
     def _add_addresses(self, statuses: list[ObjectStatus]) -> None:
         """Read podIPs, or podIP where there is no list; podIP wins where they differ, as in the API server."""
-        lists = [
-            [entry.ip for entry in status.pod_ips] if status.pod_ips else ([status.pod_ip] if status.pod_ip else [])
-            for status in statuses
-        ]
-        for row, (status, texts) in enumerate(zip(statuses, lists, strict=True)):
-            if len(texts) > 2 or (texts and status.pod_ip and status.pod_ip != texts[0]):
-                lists[row] = self._settle(row, status, texts)
-        firsts = [texts[0] if texts else "" for texts in lists]
-        seconds = [texts[1] if len(texts) > 1 else "" for texts in lists]
+        alone = [status.pod_ip or "" for status in statuses]
+        lists = [status.pod_ips or () for status in statuses]
+        firsts = [entries[0].ip if entries else text for entries, text in zip(lists, alone, strict=True)]
+        seconds = [entries[1].ip if len(entries) > 1 else "" for entries in lists]
+        if firsts != alone or max(map(len, lists)) > 2:
+            for row, (text, entries) in enumerate(zip(alone, lists, strict=True)):
+                if len(entries) > 2 or (text and text != firsts[row]):
+                    self._settle(row, (text, len(entries)), firsts=firsts, seconds=seconds)
         pairs = read_pairs(firsts, seconds)
         self._keep(
             pod_ipv4=pairs.ipv4,
@@ -196,16 +194,15 @@ class PodRows:
         )
         self._report(pairs, firsts, seconds)
 
-    def _settle(self, row: int, status: ObjectStatus, texts: list[str]) -> list[str]:
+    def _settle(self, row: int, found: tuple[str, int], *, firsts: list[str], seconds: list[str]) -> None:
         """Decide between addresses the API would not have allowed side by side."""
-        about = self.where(self._starts[-1] + row)
-        if status.pod_ip and status.pod_ip != texts[0]:
-            message = f"status.podIP is {status.pod_ip!r} and status.podIPs begins with {texts[0]!r}; podIP is used"
-            self.findings.add("warning", "field-invalid", message, about=about)
-            return [status.pod_ip]
-        message = f"status.podIPs has {len(texts)} addresses, at most one of each family is legal; two are used"
-        self.findings.add("error", "field-invalid", message, about=about)
-        return texts[:2]
+        alone, count = found
+        if alone and alone != firsts[row]:
+            message = f"status.podIP is {alone!r} and status.podIPs begins with {firsts[row]!r}; podIP is used"
+            firsts[row], seconds[row] = alone, ""
+        else:
+            message = f"status.podIPs has {count} addresses, at most one of each family is legal; two are used"
+        self.findings.add("error", "field-invalid", message, about=self.where(self._starts[-1] + row))
 
     def _report(self, pairs: AddressPairs, firsts: list[str], seconds: list[str]) -> None:
         """Name what is no address."""
@@ -220,17 +217,21 @@ class PodRows:
 
     def _kept_rows(self) -> NDArray[np.intp]:
         """Drop Pods whose namespace and name were read before."""
-        keys = list(zip(self.namespaces, self.names, strict=True))
-        if len(set(keys)) == len(keys):
-            return np.arange(len(keys))
+        everything = np.arange(len(self.names))
+        if len(set(self.names)) == len(self.names):
+            return everything
+        often = {name for name, count in Counter(self.names).items() if count > 1}
+        twice = [row for row, name in enumerate(self.names) if name in often]
+        if len({(self.namespaces[row], self.names[row]) for row in twice}) == len(twice):
+            return everything
         first: dict[tuple[str, str], int] = {}
-        kept = []
-        for row, key in enumerate(keys):
-            if first.setdefault(key, row) == row:
-                kept.append(row)
-                continue
-            self.findings.duplicate(self.where(row), self.where(first[key]).file)
-        return np.array(kept, dtype=np.intp)
+        dropped = []
+        for row in twice:
+            earlier = first.setdefault((self.namespaces[row], self.names[row]), row)
+            if earlier != row:
+                dropped.append(row)
+                self.findings.duplicate(self.where(row), self.where(earlier).file)
+        return np.delete(everything, dropped)
 
     def _node_rows(
         self, codes: NDArray[np.int32], kept: NDArray[np.intp], node_rows: Mapping[str, int]

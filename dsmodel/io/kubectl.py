@@ -13,10 +13,14 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
+import numpy as np
+
+from dsmodel.cluster.schema import FINDINGS
 from dsmodel.cluster.state import Cluster
+from dsmodel.cluster.table import Table
 from dsmodel.errors import InvalidDump, InvalidInput
 from dsmodel.io.config_clues import Clues
 from dsmodel.io.dump_batches import is_handled
@@ -33,7 +37,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from dsmodel.cluster.table import Table
     from dsmodel.io.dump_batches import Batch
     from dsmodel.io.dump_objects import DumpObject
     from dsmodel.kube.config import ClusterConfig
@@ -58,6 +61,8 @@ class Dump:
         Of the schemas of the same names.
     counts : mapping of str to KindCount
         How many objects of each kind were read, ignored, refused.
+    file_of : callable
+        File that an object of the tables came from, by the name findings give it; empty for other names.
     """
 
     config: ClusterConfig
@@ -66,7 +71,8 @@ class Dump:
     services: Table
     node_ports: Table
     findings: Table
-    counts: Mapping[str, KindCount] = field(default_factory=dict)
+    counts: Mapping[str, KindCount]
+    file_of: Callable[[str], str]
 
 
 def read_cluster(
@@ -114,7 +120,7 @@ def read_cluster(
     'object ServiceCIDR/kubernetes'
     """
     dump = read_dump(places, config=config, streaming=streaming, progress=progress)
-    return Cluster.from_tables(
+    cluster = Cluster.from_tables(
         dump.config,
         nodes=dump.nodes,
         pods=dump.pods,
@@ -122,6 +128,9 @@ def read_cluster(
         node_ports=dump.node_ports,
         findings=dump.findings,
     )
+    cluster.findings = _with_files(cluster.findings, dump.file_of)
+    cluster.counts = {kind: asdict(count) for kind, count in dump.counts.items()}
+    return cluster
 
 
 def read_dump(
@@ -167,6 +176,16 @@ def read_dump(
     return reading.finish(config)
 
 
+def _with_files(findings: Table, file_of: Callable[[str], str]) -> Table:
+    """Add the file to findings about objects of the tables."""
+    files = findings["file"].tolist()
+    if all(files):
+        return findings
+    named = [file or file_of(name) for file, name in zip(files, findings["object"].tolist(), strict=True)]
+    columns: dict[str, Any] = {name: findings[name] for name in findings.names}
+    return Table(FINDINGS, columns | {"file": np.array(named, dtype=np.dtypes.StringDType())})
+
+
 def _check_anything_read(findings: Findings, sources: list[DumpSource]) -> None:
     """Refuse input without any usable object."""
     if any(count.read or count.ignored for count in findings.counts.values()):
@@ -184,6 +203,7 @@ class _Reading:
         self.pods, self.nodes = PodRows(self.findings), NodeRows(self.findings)
         self.services, self.clues = ServiceRows(self.findings), Clues(self.findings)
         self.events: list[NodeEvent] = []
+        self.files: dict[str, dict[str, str]] = {}
 
     def read(self, source: DumpSource, *, streaming: bool | None, advance: Callable[[int], object]) -> None:
         """Read one source; one that was only found in a folder may be something else."""
@@ -200,7 +220,11 @@ class _Reading:
         for refusal in batch.refusals:
             self.findings.refuse(ObjectName(refusal.kind, "", refusal.name, batch.file), refusal.message)
         by_kind: dict[str, list[DumpObject]] = {}
-        waiting = [batch.objects]
+        kinds, versions = {item.kind for item in batch.objects}, {item.api_version for item in batch.objects}
+        alike = len(kinds) == len(versions) == 1 and is_handled(*kinds, *versions)
+        if alike:
+            by_kind[kinds.pop()] = batch.objects
+        waiting = [] if alike else [batch.objects]
         while waiting:
             for item in waiting.pop():
                 kind = item.kind
@@ -218,7 +242,7 @@ class _Reading:
         nodes = self.nodes.table()
         services, node_ports = self.services.tables()
         pods, _ = self.pods.table(self.nodes.rows)
-        check_events(self.events, nodes, self.nodes.rows, self.findings)
+        check_events(self.events, nodes, self.findings, rows=self.nodes.rows)
         check_ip_addresses(list(self.clues.ip_addresses.values()), services, self.findings)
         if self.clues.pod_ipam:
             message = f"pods get their addresses from {self.clues.pod_ipam}, not from their node's podCIDRs"
@@ -231,7 +255,31 @@ class _Reading:
             override=config,
         )
         counts = dict(sorted(self.findings.counts.items()))
-        return Dump(settled, nodes, pods, services, node_ports, self.findings.table(), counts)
+        self._mention_ignored()
+        return Dump(
+            settled, nodes, pods, services, node_ports, self.findings.table(), counts=counts, file_of=self._file_of
+        )
+
+    def _mention_ignored(self) -> None:
+        """Say which kinds were not read."""
+        ignored = {kind: count.ignored for kind, count in sorted(self.findings.counts.items()) if count.ignored}
+        if ignored:
+            listed = ", ".join(f"{kind} {count:,}" for kind, count in ignored.items())
+            message = f"not read, because addressing does not depend on them: {listed}"
+            self.findings.add("info", "objects-ignored", message, about="Cluster")
+
+    def _file_of(self, name: str) -> str:
+        """Find the file of an object by ``Kind/namespace/name``."""
+        kind = name.partition("/")[0]
+        if kind not in self.files:
+            rows: Iterable[ObjectName] = ()
+            if kind == "Pod":
+                rows = map(self.pods.where, range(len(self.pods)))
+            elif kind in {"Node", "Service"}:
+                rows = self.nodes.origins if kind == "Node" else self.services.origins
+            # backwards: of two objects with one name the first is in the tables
+            self.files[kind] = {str(origin): origin.file for origin in reversed(list(rows))}
+        return self.files[kind].get(name, "")
 
     def _set_aside(self, item: DumpObject, batch: Batch) -> list[list[DumpObject]]:
         """Count an object nobody reads; open a list inside the list; refuse what has no kind."""
