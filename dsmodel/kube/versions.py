@@ -179,7 +179,7 @@ RULES: dict[str, Rule] = {
     ),
     "service_prefer_left_alone": Rule(
         "an update that does not touch a PreferDualStack Service's families and addresses leaves them as they are",
-        ((20, False), (22, True)),
+        ((20, False), (24, True)),
         "#102898, #103220; isMatchingPreferDualStackClusterIPFields",
     ),
     "service_update_carries_values": Rule(
@@ -242,8 +242,8 @@ RULES: dict[str, Rule] = {
     ),
     "advertise_address_family_checked": Rule(
         "kube-apiserver refuses to start when its advertise address is not of the first service range's family",
-        ((20, False), (22, True)),
-        "recordings of 1.20 and 1.36; NewBootstrapController of pkg/controlplane/controller.go in between",
+        ((20, False), (24, True)),
+        "#106721, in 1.24 as #111671 has it; recordings of 1.20 and 1.36",
     ),
     "bitmap_service_range_host_bits": Rule(
         "most host bits of a service range while it is kept in a bitmap",
