@@ -421,7 +421,7 @@ class KubeVersion:
         name : str
             Feature gate, in Kubernetes' spelling.
         feature_gates : mapping of str to bool, optional
-            What ``--feature-gates`` says; other gates in it are not looked at.
+            What ``--feature-gates`` says, ``AllAlpha`` and ``AllBeta`` included; other gates are not looked at.
 
         Returns
         -------
@@ -448,7 +448,7 @@ class KubeVersion:
         row = self.gate_row(name)
         override = None if feature_gates is None else feature_gates.get(name)
         if override is None:
-            return row.default if row else self._beyond(name)
+            return _by_stage(row, feature_gates or {}) if row else self._beyond(name)
         if row is None:
             raise InvalidConfig(f"unrecognized feature gate: {name} (Kubernetes {self} does not know it; drop it)")
         if row.locked and override != row.default:
@@ -552,6 +552,12 @@ class KubeVersion:
     def __repr__(self) -> str:
         """Write the call that makes this value."""
         return f"KubeVersion('{self}')"
+
+
+def _by_stage(row: GateRow, feature_gates: Mapping[str, bool]) -> bool:
+    """Return the default of a gate, or what was said of all gates of its stage."""
+    group = {"alpha": "AllAlpha", "beta": "AllBeta"}.get(row.stage, "")
+    return feature_gates.get(group, row.default)
 
 
 def _go(value: object) -> str:
