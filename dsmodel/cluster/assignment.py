@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from dsmodel.addresses.arrays import argsort, empty
+from dsmodel.addresses.arrays import empty
 from dsmodel.addresses.cidr import IPFamily
 from dsmodel.addresses.text import parse_cidrs
 from dsmodel.cluster.block_column import BlockColumn, frozen, narrowest
 from dsmodel.cluster.occupancy import ENDS, mark_blocks, occupy_pods, occupy_services
-from dsmodel.cluster.outcome import Outcome, grant_by_need, grant_by_node
+from dsmodel.cluster.outcome import Outcome, arrival_order, grant_by_need, grant_by_node
 from dsmodel.cluster.schema import IP_FAMILIES, NODE_PORTS, NODES, PODS, SERVICES
 from dsmodel.cluster.service_families import decide_many
 from dsmodel.cluster.table import Table
@@ -287,33 +287,28 @@ def add_pods(
     host = None if host_network is None else np.asarray(host_network, dtype=np.bool_)
     if host is not None:
         _spread(host, "host_network", n)
-    reason = np.zeros(n, np.uint8)
-    known = np.ones(n, np.bool_)
-    if n and (int(asked.min()) < 0 or int(asked.max()) >= len(cluster.nodes)):
-        known = (asked >= 0) & (asked < len(cluster.nodes))
-        reason[~known] = Reason.NOT_FOUND
     place = asked.astype(np.int32)
-    whole = bool(known.all())
-    mine, my_host = (place, host) if whole else (place[known], None if host is None else host[known])
-    decided = _decide_pods(cluster, mine, my_host)
-    reason[slice(None) if whole else known] = decided
-    ok = reason == Reason.OK
-    done = bool(ok.all())
-    chosen = place if done else place[ok]
-    chosen_host = host if host is None or done else host[ok]
-    first_row = len(cluster.pods)
-    fresh = Table(PODS, columns, length=n)
-    if not done:
-        fresh = fresh.take(np.flatnonzero(ok))
-    cluster.pods = cluster.pods.append(fresh.replace(_pod_columns(cluster, frozen(chosen), chosen_host)))
-    cluster.pod_counts = cluster.pod_counts + np.bincount(chosen, minlength=len(cluster.nodes))
-    if not done:
-        _advance_cursors(cluster, mine[decided == Reason.POOL_FULL])
+    reason = np.zeros(n, np.uint8)
+    if n and (int(asked.min()) < 0 or int(asked.max()) >= len(cluster.nodes)):
+        reason[(asked < 0) | (asked >= len(cluster.nodes))] = Reason.NOT_FOUND
+    fresh, first_row = Table(PODS, columns, length=n), len(cluster.pods)
+    if reason.any() or not _all_fit(cluster, place, host):
+        known = np.flatnonzero(reason == Reason.OK)
+        decided = _decide_pods(cluster, place[known], None if host is None else host[known])
+        reason[known] = decided
+        ok = reason == Reason.OK
+        stuck = place[reason == Reason.POOL_FULL]
+        place, host, fresh = place[ok], None if host is None else host[ok], fresh.where(ok)
+        cluster.pods = cluster.pods.append(fresh.replace(_pod_columns(cluster, frozen(place), host)))
+        _advance_cursors(cluster, stuck)
+    else:
+        cluster.pods = cluster.pods.append(fresh.replace(_pod_columns(cluster, frozen(place), host)))
+    cluster.pod_counts = cluster.pod_counts + np.bincount(place, minlength=len(cluster.nodes))
     return Outcome.of(reason, first_row=first_row)
 
 
-def _decide_pods(cluster: Cluster, nodes: NDArray[np.int32], host: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
-    """Count what kubelets admit and what every family of a node still has."""
+def _room_and_free(cluster: Cluster) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return what each kubelet still admits, and for how many pods every family of the node still has an address."""
     limits = cluster.nodes["allocatable_pods"].astype(np.int64)
     limits[limits == 0] = cluster.config.max_pods
     free = np.full(len(cluster.nodes), -1, np.int64)
@@ -321,9 +316,21 @@ def _decide_pods(cluster: Cluster, nodes: NDArray[np.int32], host: NDArray[np.bo
         has = blocks.prefix_lengths > 0
         left = np.minimum(blocks.free(), np.uint64(_MOST)).astype(np.int64)
         free = np.where(has, np.where(free < 0, left, np.minimum(free, left)), free)
-    return grant_by_node(
-        nodes, needs=None if host is None else ~host, room=np.maximum(limits - cluster.pod_counts, 0), free=free
-    )
+    return np.maximum(limits - cluster.pod_counts, 0), free
+
+
+def _all_fit(cluster: Cluster, nodes: NDArray[np.int32], host: NDArray[np.bool_] | None) -> bool:
+    """Tell whether every node can take all that come to it, which spares ranking them."""
+    room, free = _room_and_free(cluster)
+    counts = np.bincount(nodes, minlength=len(cluster.nodes))
+    hungry = counts if host is None else np.bincount(nodes[~host], minlength=len(cluster.nodes))
+    return bool(((counts <= room) & (hungry <= np.maximum(free, 0))).all())
+
+
+def _decide_pods(cluster: Cluster, nodes: NDArray[np.int32], host: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
+    """Decide row by row what kubelets admit and families can serve."""
+    room, free = _room_and_free(cluster)
+    return grant_by_node(nodes, needs=None if host is None else ~host, room=room, free=free)
 
 
 def _pod_columns(cluster: Cluster, nodes: NDArray[np.int32], host: NDArray[np.bool_] | None) -> dict[str, Any]:
@@ -350,9 +357,8 @@ def _pod_columns(cluster: Cluster, nodes: NDArray[np.int32], host: NDArray[np.bo
 
 def _block_addresses(cluster: Cluster, nodes: NDArray[np.int32]) -> dict[str, Any]:
     """Take the next address on each node in every family, kept as (node, ordinal)."""
-    in_order = len(nodes) < 2 or bool((nodes[1:] >= nodes[:-1]).all())
-    order = None if in_order else argsort(nodes.astype(np.uint32))
-    sorted_nodes = nodes if order is None else nodes[order]
+    order = arrival_order(nodes)
+    counts = np.bincount(nodes, minlength=len(cluster.nodes))
     columns: dict[str, Any] = {}
     previous: tuple[NDArray[Any], NDArray[Any]] | None = None
     for family, end in ENDS.items():
@@ -361,20 +367,24 @@ def _block_addresses(cluster: Cluster, nodes: NDArray[np.int32]) -> dict[str, An
         columns[f"has_pod_{end}"] = has
         if not has.any():
             continue
-        granted, _ = blocks.allocate(sorted_nodes)
+        granted = blocks.allocate(counts)
         if previous is not None and np.array_equal(previous[0], granted):
             ordinals = previous[1]  # both families move together: one array serves both
         else:
-            ordinals = narrowest(granted)
-            if order is not None:
-                scattered = np.empty_like(ordinals)
-                scattered[order] = ordinals
-                ordinals = scattered
-            ordinals = frozen(ordinals)
+            ordinals = _in_order(narrowest(granted), order)
             previous = (granted, ordinals)
         rows = nodes if has.all() else frozen(np.where(has, nodes, np.int32(-1)))
         columns[f"pod_{end}"] = BlockColumn(rows, ordinals, blocks.bases)
     return columns
+
+
+def _in_order(values: NDArray[Any], order: NDArray[np.int64] | None) -> NDArray[Any]:
+    """Put values that stand node after node back into order of arrival."""
+    if order is None:
+        return frozen(values)
+    scattered = np.empty_like(values)
+    scattered[order] = values
+    return frozen(scattered)
 
 
 def _advance_cursors(cluster: Cluster, nodes: NDArray[np.int32]) -> None:
@@ -388,10 +398,9 @@ def _advance_cursors(cluster: Cluster, nodes: NDArray[np.int32]) -> None:
             (counts > 0) & (primary == number) & (left > 0) & (second.prefix_lengths > 0) & (second.free() == 0)
         )
         # with nothing kept, attempt after attempt goes round the free addresses
-        steps = (counts[stuck] - 1) % left[stuck] + 1
-        tried = np.repeat(stuck, steps)
-        ordinals, _ = first.allocate(tried)
-        first.release(tried, ordinals.astype(np.uint64))
+        steps = np.zeros(len(counts), np.int64)
+        steps[stuck] = (counts[stuck] - 1) % left[stuck] + 1
+        first.release(np.repeat(np.arange(len(counts)), steps), first.allocate(steps).astype(np.uint64))
 
 
 def remove_pods(cluster: Cluster, pods: ArrayLike) -> Outcome:

@@ -19,7 +19,7 @@ from dsmodel.errors import Reason
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Outcome", "arrival_ranks", "grant_by_need", "grant_by_node"]
+__all__ = ["Outcome", "arrival_order", "arrival_ranks", "grant_by_need", "grant_by_node"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +113,41 @@ class Outcome:
         return pd.DataFrame({"ok": self.ok, "reason": reasons, "row": self.rows})
 
 
+def arrival_order(groups: NDArray[np.integer]) -> NDArray[np.int64] | None:
+    """Return the rows by group and, within a group, by arrival.
+
+    Parameters
+    ----------
+    groups : ndarray of non-negative integers, shape (n,)
+        Group of each row, below 2**32.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,), or None
+        Row numbers; None where the rows already are in that order.
+
+    Raises
+    ------
+    None
+        Every input of the declared types has an answer.
+
+    Examples
+    --------
+    >>> arrival_order(np.array([5, 2, 5])).tolist()
+    [1, 0, 2]
+    """
+    n = len(groups)
+    if n < 2 or bool((groups[1:] >= groups[:-1]).all()):
+        return None
+    bits = np.uint64(n.bit_length())
+    keys = groups.astype(np.uint64)
+    keys <<= bits
+    keys |= np.arange(n, dtype=np.uint64)
+    keys.sort()
+    keys &= (np.uint64(1) << bits) - np.uint64(1)
+    return keys.view(np.int64)
+
+
 def arrival_ranks(groups: NDArray[np.integer]) -> NDArray[np.int64]:
     """Count, for each row, the rows of its group before it.
 
@@ -136,15 +171,13 @@ def arrival_ranks(groups: NDArray[np.integer]) -> NDArray[np.int64]:
     >>> arrival_ranks(np.array([5, 2, 5, 5])).tolist()
     [0, 0, 1, 2]
     """
-    n = len(groups)
-    bits = np.uint64(max(n - 1, 1).bit_length())
-    keys = groups.astype(np.uint64) << bits | np.arange(n, dtype=np.uint64)
-    keys.sort()
-    places = (keys & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.intp)
-    keys >>= bits
-    starts = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1]))) if n else np.zeros(0, np.intp)
-    ranks = np.empty(n, np.int64)
-    ranks[places] = np.arange(n) - np.repeat(starts, np.diff(starts, append=n))
+    order = arrival_order(groups)
+    counts = np.bincount(groups) if len(groups) else np.zeros(0, np.int64)
+    inside = np.arange(len(groups)) - np.repeat(np.cumsum(counts) - counts, counts)
+    if order is None:
+        return inside
+    ranks = np.empty(len(groups), np.int64)
+    ranks[order] = inside
     return ranks
 
 

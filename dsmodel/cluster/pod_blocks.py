@@ -44,7 +44,7 @@ class PodBlocks:
     --------
     >>> blocks = PodBlocks(IPFamily.IPV4, np.zeros(0, np.uint32))
     >>> blocks.add(np.array([0x0AF40000], np.uint32), np.array([24], np.uint8))
-    >>> blocks.allocate(np.array([0, 0]))[0].tolist(), blocks.free().tolist()
+    >>> blocks.allocate(np.array([2])).tolist(), blocks.free().tolist()
     ([2, 3], [251])
     """
 
@@ -115,31 +115,39 @@ class PodBlocks:
         self.bases, self.prefix_lengths = self.bases[keep], self.prefix_lengths[keep]
         self._rows, self._untracked = self._rows[keep], self._untracked[keep]
 
-    def allocate(self, nodes: NDArray[np.integer]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Take the next address on each node, in order of arrival.
+    def allocate(self, counts: NDArray[np.int64]) -> NDArray[np.uint32]:
+        """Take the next addresses on every node.
 
         Parameters
         ----------
-        nodes : ndarray of integers, shape (n,)
-            Row of the node of each request.
+        counts : ndarray of int64, shape (nodes,)
+            How many each node is asked for; no more than are free there.
 
         Returns
         -------
-        tuple of ndarray of uint32, ndarray of bool, shape (n,)
-            Ordinals inside the block, and whether there was one.
+        ndarray of uint32, shape (counts.sum(),)
+            Ordinals inside the block in order of grant, node after node; 0 for a node without a block.
 
         Raises
         ------
         None
-            A node without a block, or with a full one, grants nothing.
+            Where fewer are free, the ordinals behind them are 0.
         """
-        whole = self._only_grid()
-        if whole is not None:
-            return whole.allocate_next(self._place(nodes))
-        ordinals, ok = np.zeros(len(nodes), np.uint32), np.zeros(len(nodes), np.bool_)
-        for members, grid in self._by_grid(nodes):
-            ordinals[members], ok[members] = grid.allocate_next(self._rows[nodes[members]])
-        return ordinals, ok
+        if self._is_natural():
+            asked = np.flatnonzero(counts)
+            granted, flat = next(iter(self._grids.values())).allocate_counts(asked, counts[asked])
+            if len(flat) == counts.sum():
+                return flat
+            return _padded(flat, granted, counts[asked])
+        ordinals = np.zeros(int(counts.sum()), np.uint32)
+        starts = np.cumsum(counts) - counts
+        for length, grid in self._grids.items():
+            members = np.flatnonzero((self.prefix_lengths == length) & (counts > 0))
+            members = members[np.argsort(self._rows[members])]
+            granted, flat = grid.allocate_counts(self._rows[members].astype(np.intp), counts[members])
+            places = np.repeat(starts[members] - np.cumsum(granted) + granted, granted) + np.arange(len(flat))
+            ordinals[places] = flat
+        return ordinals
 
     def occupy(self, nodes: NDArray[np.integer], ordinals: NDArray[np.uint64]) -> None:
         """Mark ordinals as in use; no cursor moves.
@@ -344,19 +352,22 @@ class PodBlocks:
         """Return the ordinal behind the last one a grid tracks."""
         return min(grid.width - (1 if self.family is IPFamily.IPV4 else 0), _REACH)
 
-    def _only_grid(self) -> RangeGrid | None:
-        """Return the grid every node's block lives in, if there is one such."""
-        if len(self._grids) != 1 or (len(self._rows) and int(self._rows.min()) < 0):
-            return None
-        return next(iter(self._grids.values()))
-
-    def _place(self, nodes: NDArray[np.integer]) -> NDArray[np.integer]:
-        """Return rows of the only grid; they are the nodes' own rows until a node was removed."""
-        natural = len(self._rows) and not any(self._spare.values()) and bool((np.diff(self._rows) == 1).all())
-        return nodes if natural and self._rows[0] == 0 else self._rows[nodes]
+    def _is_natural(self) -> bool:
+        """Tell whether every node's block lives in one grid, in the row of the node's own number."""
+        if len(self._grids) != 1 or next(iter(self._grids.values())).rows != len(self._rows):
+            return False
+        return bool((self._rows == np.arange(len(self._rows))).all())
 
     def _by_grid(self, nodes: NDArray[np.integer]) -> list[tuple[NDArray[np.intp], RangeGrid]]:
         """Split requests by the grid they go to; those of nodes without a block go nowhere."""
         lengths = self.prefix_lengths[nodes]
         parts = ((np.flatnonzero(lengths == length), grid) for length, grid in self._grids.items())
         return [(members, grid) for members, grid in parts if len(members)]
+
+
+def _padded(flat: NDArray[np.uint32], granted: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.uint32]:
+    """Put zeros where a row granted fewer than it was asked for."""
+    ordinals = np.zeros(int(counts.sum()), np.uint32)
+    places = np.repeat(np.cumsum(counts) - counts - np.cumsum(granted) + granted, granted) + np.arange(len(flat))
+    ordinals[places] = flat
+    return ordinals

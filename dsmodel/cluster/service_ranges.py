@@ -185,13 +185,13 @@ class ServiceRanges:
         """
         pools = self.ranges.get(family, [])
         if len(pools) == 1:
-            return pools[0].addresses(pools[0].allocate_next(n, rng=rng))
+            return _taken(pools[0], n, rng)
         first = rng.integers(len(pools), size=n) if pools else np.zeros(n, np.int64)
         column, missing = empty(n, family), np.ones(n, np.bool_)
         while missing.any() and any(pool.free for pool in pools):
             for place, pool in enumerate(pools):
                 rows = np.flatnonzero(missing & (first == place))[: pool.free]
-                column[rows] = pool.addresses(pool.allocate_next(len(rows), rng=rng))
+                column[rows] = _taken(pool, len(rows), rng)
                 missing[rows] = False
             open_pools = np.array([place for place, pool in enumerate(pools) if pool.free], np.int64)
             if len(open_pools):
@@ -260,6 +260,12 @@ class ServiceRanges:
         twin = object.__new__(type(self))
         twin.ranges = {family: [pool.copy() for pool in pools] for family, pools in self.ranges.items()}
         return twin
+
+
+def _taken(pool: AddressRange, n: int, rng: np.random.Generator) -> NDArray[Any]:
+    """Take the set of addresses that n requests would, and deal it out at random."""
+    offsets = pool.allocate_next(n, rng=rng, order="set")
+    return pool.addresses(rng.permutation(offsets) if n > 1 else offsets)
 
 
 def _pool(config: ClusterConfig, cidr: Cidr) -> AddressRange:

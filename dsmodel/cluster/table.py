@@ -168,13 +168,17 @@ class Table:
             If an index is out of range.
         """
         chosen = np.asarray(indices, dtype=np.intp) if np.size(indices) else np.zeros(0, np.intp)
+        return self._picked(chosen, len(chosen))
+
+    def _picked(self, chosen: NDArray[Any], n: int) -> Self:
+        """Pick n rows by numbers or by a mask."""
 
         def pick(array: NDArray[Any]) -> NDArray[Any]:
-            return _constant(array, len(chosen)) if array.strides == (0,) and len(array) else frozen(array[chosen])
+            return _constant(array, n) if array.strides == (0,) and len(array) else frozen(array[chosen])
 
         remembered = _remembering(pick)
         columns = {name: _mapped(column, remembered) for name, column in self._columns.items()}
-        return self._of(self.schema, columns, len(chosen))
+        return self._of(self.schema, columns, n)
 
     def where(self, mask: ArrayLike) -> Self:
         """Return the rows where a mask is true.
@@ -199,7 +203,8 @@ class Table:
             raise InvalidInput(
                 f"table {self.schema.name}: a mask needs {self._length} booleans, got {chosen.dtype} {chosen.shape}"
             )
-        return self if chosen.all() else self.take(np.flatnonzero(chosen))
+        n = int(np.count_nonzero(chosen))
+        return self if n == self._length else self._picked(chosen, n)
 
     def append(self, other: Table) -> Self:
         """Return this table with the rows of another below.
@@ -395,7 +400,9 @@ def _checked(schema: TableSchema, name: str, values: ArrayLike | BlockColumn) ->
         if values.dtype != declared.dtype:
             raise _wrong(schema, declared, f"got addresses of dtype {values.dtype}")
         return values
-    array = np.asarray(values, dtype=declared.dtype if declared.is_text else None)
+    array = np.asarray(values)
+    if declared.is_text and array.dtype != declared.dtype:
+        array = np.asarray(values, dtype=declared.dtype)
     if array.ndim != 1:
         raise _wrong(schema, declared, f"got shape {array.shape}; a column has one dimension")
     if array.dtype != declared.dtype:
@@ -429,6 +436,8 @@ def _converted(schema: TableSchema, declared: Column, array: NDArray[Any]) -> ND
 def _check_codes(schema: TableSchema, declared: Column, codes: NDArray[np.uint8]) -> None:
     known = np.zeros(256, np.bool_)
     known[list(declared.words)] = True
+    if codes.strides == (0,):
+        codes = codes[:1]
     if len(codes) and not known[codes].all():
         raise _wrong(schema, declared, f"got code {int(codes[~known[codes]][0])}; codes are {dict(declared.words)}")
 

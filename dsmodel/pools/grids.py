@@ -179,11 +179,7 @@ class RangeGrid:
         counts_all = np.bincount(wanted, minlength=0)
         asked = np.flatnonzero(counts_all)
         counts = counts_all[asked]
-        self._own()
-        granted, flat = self._slots.take_next(asked, counts, self._cursor[asked].astype(np.int64))
-        ends = np.cumsum(granted)
-        some = granted > 0
-        self._cursor[asked[some]] = self._behind(flat[ends[some] - 1])
+        granted, flat = self.allocate_counts(asked, counts)
         order = _arrival(wanted, n)
         full = bool((granted < counts).any())
         if full:
@@ -199,6 +195,41 @@ class RangeGrid:
         else:
             ordinals[order] = flat
         return ordinals, ok
+
+    def allocate_counts(
+        self, rows: NDArray[np.intp], counts: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+        """Take the next free ordinals of rows whose requests are already counted.
+
+        Parameters
+        ----------
+        rows : ndarray of intp, shape (m,)
+            Rows of the grid, ascending and distinct.
+        counts : ndarray of int64, shape (m,)
+            How many ordinals each row is asked for, at least 1.
+
+        Returns
+        -------
+        tuple of (int64[m], uint32[granted])
+            How many each row granted, and the ordinals in order of grant, row after row.
+
+        Raises
+        ------
+        None
+            A full row grants fewer.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> RangeGrid(3, 2).allocate_counts(np.array([0, 2]), np.array([1, 3]))
+        (array([1, 2]), array([0, 0, 1], dtype=uint32))
+        """
+        self._own()
+        granted, flat = self._slots.take_next(rows, counts, self._cursor[rows].astype(np.int64))
+        ends = np.cumsum(granted)
+        some = granted > 0
+        self._cursor[rows[some]] = self._behind(flat[ends[some] - 1])
+        return granted, flat
 
     def allocate(
         self, rows: NDArray[np.integer] | Sequence[int], ordinals: NDArray[np.integer] | Sequence[int]

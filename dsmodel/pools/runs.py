@@ -105,6 +105,11 @@ class RunRows:
         Returns how many each row granted, and their ordinals in order of grant, row after row.
         """
         low, high, at = _keys(rows, self.low), _keys(rows, self.high), _keys(rows, cursors)
+        until = _keys(rows, cursors + counts)
+        if bool((until <= high).all()) and np.array_equal(self._used_below(at), self._used_below(until)):
+            self._turn(at, until)  # nothing in the way on any row: one run each
+            first = np.repeat((cursors - (np.cumsum(counts) - counts)).astype(np.uint32), counts)
+            return counts, first + np.arange(len(first), dtype=np.uint32)
         below_low, below, below_high = self._free_below(low), self._free_below(at), self._free_below(high)
         granted = np.minimum(counts, (below_high - below_low).astype(np.int64))
         ahead = (below_high - below).astype(np.int64)  # free slots before the wrap
@@ -138,7 +143,11 @@ class RunRows:
         opens = np.ones(len(keys), dtype=bool)
         np.not_equal(keys[1:], keys[:-1] + _ONE, out=opens[1:])
         closes = np.append(opens[1:], True)
-        edges = np.concatenate([self._edges, keys[opens], keys[closes] + _ONE])
+        self._turn(keys[opens], keys[closes] + _ONE)
+
+    def _turn(self, starts: NDArray[np.uint64], ends: NDArray[np.uint64]) -> None:
+        """Turn disjoint runs over, each from a start up to its end; runs may touch."""
+        edges = np.concatenate([self._edges, starts, ends])
         edges.sort()
         twice = edges[1:] == edges[:-1]
         keep = np.ones(len(edges), dtype=bool)
