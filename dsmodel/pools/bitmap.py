@@ -27,9 +27,8 @@ _CHUNK = 4096
 """Words handled at a time: 32 kB packed, 256 kB unpacked, so that a chunk stays in the second-level cache."""
 
 _ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
-_STREAK = 16
-_AHEAD = 2048
-"""After 16 single choices in a row, the free slots of the next 2,048 are listed at once: half the cost of a search."""
+_HUGE_PAGE = 1 << 18
+"""Numbers in a huge page of 2 MiB."""
 
 _FEW = 4096
 """Below this many named slots a packed bitmap is changed in place instead of unpacked."""
@@ -52,7 +51,7 @@ class Bitmap:
     (3, 3)
     """
 
-    __slots__ = ("_ahead", "_flat", "_hint", "_hint_from", "_shared", "_streak", "_view", "_words", "size", "used")
+    __slots__ = ("_flat", "_hint", "_hint_from", "_shared", "_view", "_words", "size", "used")
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -62,8 +61,6 @@ class Bitmap:
         self._view: NDArray[np.bool_] = np.empty(0, dtype=bool)
         self._hint_from = 0
         self._hint = 0  # every slot in [_hint_from, _hint) is in use
-        self._ahead: list[int] = []  # the next free slots from _hint_from on, descending; only while _flat is ours
-        self._streak = 0
         self._shared = False
 
     # one slot at a time -----------------------------------------------------------------------------------------
@@ -85,28 +82,20 @@ class Bitmap:
             self._hint = slot
         return slot
 
-    def take_first(self, start: int, stop: int) -> int:
-        """Take the first free slot in ``[start, stop)`` and return it, or -1."""
-        ahead = self._ahead
-        if ahead and self._hint_from <= start <= ahead[-1] < stop:
-            slot = ahead.pop()
-            self._flat[slot] = 1  # type: ignore[index]
-            self.used += 1
-            return slot
+    def take_stretch(self, start: int, stop: int, *, length: int) -> NDArray[np.uint64]:
+        """Take every free slot of the ``length`` slots that begin with the first free one in ``[start, stop)``."""
         slot = self.find(start, stop)
-        if slot >= 0:
-            self.take_one(slot)
-            self._streak += 1
-            if self._streak >= _STREAK:
-                self._look_ahead(slot + 1, stop)
-        return slot
-
-    def _look_ahead(self, start: int, stop: int) -> None:
-        """List the free slots of the next stretch, once calls one after the other have shown that it pays."""
-        if self._hint_from <= start - 1 == self._hint:
-            free = np.flatnonzero(~self._view[start : min(start + _AHEAD, stop)])
-            self._ahead = (free[::-1] + start).tolist()
-        self._streak = 0
+        if slot < 0:
+            return np.empty(0, dtype=np.uint64)
+        self._own_flat()
+        end = min(slot + length, stop)
+        taken = np.flatnonzero(~self._view[slot:end])
+        taken += slot
+        self._view[slot:end] = True
+        self.used += len(taken)
+        if self._hint == slot:
+            self._hint = end
+        return taken.view(np.uint64)
 
     def has_one(self, slot: int) -> bool:
         """Tell whether a slot is in use."""
@@ -123,8 +112,6 @@ class Bitmap:
             flat = self._own_flat()
         if flat[slot]:
             return False
-        if self._ahead:
-            self._ahead = []
         flat[slot] = 1
         self.used += 1
         return True
@@ -136,8 +123,6 @@ class Bitmap:
             flat = self._own_flat()
         if not flat[slot]:
             return False
-        if self._ahead:
-            self._ahead = []
         flat[slot] = 0
         self.used -= 1
         self._hint = min(self._hint, slot)
@@ -255,7 +240,7 @@ class Bitmap:
         self._pack()
         if self._hint_from <= start <= self._hint:
             start = min(self._hint, stop)
-        out = np.empty(max(0, min(n, stop - start, self.size - self.used)), dtype=np.uint64)
+        out = _room(max(0, min(n, stop - start, self.size - self.used)))
         done = 0
         for word, free in self._free_words(start, stop):
             if done == len(out):
@@ -274,40 +259,49 @@ class Bitmap:
         if n * 64 < free and free * 4 > stop - start:
             return self._take_by_rejection(n, start, stop, rng=rng)
         digits = 7 + (free // max(n, 1)).bit_length()
-        margin = 5 * (free * (n / free) * (1 - n / free)) ** 0.5 + 1
-        chance = min(1 << digits, int((n + margin) / free * (1 << digits)) + 1)
-        while True:  # too few comes once in millions; to begin anew favours no slot
-            drawn = self._draw(chance, digits, (start, stop), rng=rng)
-            if len(drawn) >= n:
-                break
-        surplus = len(drawn) - n
-        if surplus:
-            keep = np.ones(len(drawn), dtype=bool)
-            keep[probing.distinct(surplus, len(drawn), rng).astype(np.intp)] = False
-            drawn = drawn[keep]
-        self._set_words(drawn)
-        return drawn
+        spread = 5 * (n * (1 - n / free)) ** 0.5 + 1
+        chance = min(1 << digits, int((n + spread) / free * (1 << digits)) + 1)
+        room = _room(min(free, int(free * chance / (1 << digits) + 4 * spread) + 64))
+        before = self._own_words().copy()
+        count = -1
+        while not n <= count <= len(room):  # to begin anew, once in millions of times, favours no slot
+            self._words = before.copy() if count >= 0 else self._words
+            count = self._draw(chance, digits, (start, stop), rng=rng, out=room)
+        self.used += n
+        surplus = probing.distinct(count - n, count, rng).view(np.int64)
+        if len(surplus):
+            gone = room[surplus]
+            index = (gone >> np.uint64(6)).view(np.int64)
+            np.bitwise_and.at(self._own_words(), index, ~(np.uint64(1) << (gone & np.uint64(63))))
+            keep = np.ones(count - n, dtype=bool)
+            cut = int(np.searchsorted(surplus, n))
+            keep[surplus[cut:] - n] = False
+            room[surplus[:cut]] = room[n:count][keep]
+        return room[:n]
 
     def _draw(
-        self, chance: int, digits: int, bounds: tuple[int, int], *, rng: np.random.Generator
-    ) -> NDArray[np.uint64]:
-        """Return each free slot with probability ``chance / 2**digits``, independently, and take none."""
-        parts = []
-        for word, words in self._free_words(*bounds):
-            free = words
+        self, chance: int, digits: int, bounds: tuple[int, int], *, rng: np.random.Generator, out: NDArray[np.uint64]
+    ) -> int:
+        """Take each free slot with probability ``chance / 2**digits``, independently; return how many.
+
+        Random words combined by "and" and "or" along the binary digits of the probability have each bit set with it.
+        """
+        words, done = self._own_words(), 0
+        for word, free in self._free_words(*bounds):
+            picked = free
             if chance < 1 << digits:
                 picked = np.zeros_like(free)
                 for digit in range((chance & -chance).bit_length() - 1, digits):
                     noise = rng.integers(0, _ALL, size=len(free), dtype=np.uint64, endpoint=True)
-                    if (chance >> digit) & 1:
-                        picked |= noise
-                    else:
-                        picked &= noise
-                free = words & picked
-            found = np.flatnonzero(_bits(free))
-            found += word << 6
-            parts.append(found)
-        return np.concatenate(parts).view(np.uint64)
+                    mix = np.bitwise_or if (chance >> digit) & 1 else np.bitwise_and
+                    mix(picked, noise, out=picked)
+                picked &= free
+            words[word : word + len(free)] |= picked
+            found = np.flatnonzero(_bits(picked))
+            if done + len(found) <= len(out):
+                np.add(found, word << 6, out=out[done : done + len(found)], casting="unsafe")
+            done += len(found)
+        return done
 
     def _take_by_rejection(self, n: int, start: int, stop: int, *, rng: np.random.Generator) -> NDArray[np.uint64]:
         """Draw slots until ``n`` different free ones are found; for few slots of a pool with room."""
@@ -320,53 +314,45 @@ class Bitmap:
         self._set(chosen)
         return chosen
 
-    def take_scanned(self, starts: NDArray[np.uint64], start: int, stop: int, *, in_order: bool) -> NDArray[np.uint64]:
+    def take_scanned(
+        self, starts: NDArray[np.unsignedinteger], start: int, stop: int, *, in_order: bool
+    ) -> NDArray[np.uint64]:
         """Take for each start the next free slot at or after it, wrapping inside ``[start, stop)``.
 
         ``in_order`` gives row by row what one call after the other would; otherwise the same slots in any order.
         There must be at least as many free slots as starts.
         """
         if not in_order:
-            return self._take_scanned_set(np.sort(starts.astype(np.uint32)), start, stop)
+            return self._take_scanned_set(np.sort(starts.astype(np.uint32, copy=False)), start, stop)
         free = self.lowest(stop - start, start, stop)
-        ranks = self._ranks(starts, start, stop)
+        ranks = self._ranks(starts.astype(np.uint64), start, stop)
         chosen = free[probing.sequence(ranks, len(free)).view(np.int64)]
         self._set(chosen)
         return chosen
 
     def _take_scanned_set(self, starts: NDArray[np.uint32], start: int, stop: int) -> NDArray[np.uint64]:
         """Take what linear probing takes for ascending starts: chunk by chunk, what does not fit moves on."""
-        if len(starts) == self.count_free(start, stop):
-            return self.take_lowest(len(starts), start, stop)
-        words = self._own_words()
-        parts, waiting, at = [], 0, 0
+        n = len(starts)
+        if n == self.count_free(start, stop):
+            return self.take_lowest(n, start, stop)
+        words, out = self._own_words(), _room(n)
+        waiting, at, done = 0, 0, 0
         for word, free in self._free_words(start, stop):
-            base, upto = word << 6, (word + len(free)) << 6
-            end = int(np.searchsorted(starts, np.uint32(min(upto, stop) - 1), side="right"))
-            if end == at and not waiting:
-                continue
-            local = starts[at:end] - np.uint32(base)
-            found = np.flatnonzero(_bits(free))
-            lead = _ranks_within(free, local)
-            lead -= np.arange(waiting, waiting + len(lead), dtype=np.int64)
-            if waiting:
-                np.maximum(lead, 0, out=lead)
-            np.maximum.accumulate(lead, out=lead)
-            lead += np.arange(waiting, waiting + len(lead), dtype=np.int64)
-            fits = int(np.searchsorted(lead, len(found)))
-            first = min(waiting, len(found))
-            chosen = np.concatenate([found[:first], found[lead[:fits]]]) if first else found[lead[:fits]]
-            waiting += end - at - len(chosen)
-            at = end
-            taken = np.zeros(len(free) << 6, dtype=bool)
-            taken[chosen] = True
-            words[word : word + len(free)] |= np.packbits(taken, bitorder="little").view(np.uint64)
-            chosen += base
-            parts.append(chosen.view(np.uint64))
-            self.used += len(chosen)
+            last = min((word + len(free)) << 6, stop) - 1
+            end = int(np.searchsorted(starts, np.uint32(last), side="right"))
+            if end > at or waiting:
+                chosen = _probed(free, starts[at:end] - np.uint32(word << 6), waiting)
+                taken = np.zeros(len(free) << 6, dtype=bool)
+                taken[chosen] = True
+                words[word : word + len(free)] |= np.packbits(taken, bitorder="little").view(np.uint64)
+                np.add(chosen, word << 6, out=out[done : done + len(chosen)], casting="unsafe")
+                done += len(chosen)
+                waiting += end - at - len(chosen)
+                at = end
+        self.used += done
         if waiting:
-            parts.append(self.take_lowest(waiting, start, stop))
-        return np.concatenate(parts) if parts else np.empty(0, dtype=np.uint64)
+            out[done:] = self.take_lowest(waiting, start, stop)
+        return out
 
     def _ranks(self, slots: NDArray[np.uint64], start: int, stop: int) -> NDArray[np.uint64]:
         """Return how many free slots of ``[start, stop)`` lie below each of its slots."""
@@ -385,9 +371,7 @@ class Bitmap:
 
     def copy(self) -> Self:
         """Return an independent bitmap that shares storage until one of the two changes."""
-        self._ahead = []
         twin = object.__new__(type(self))
-        twin._ahead, twin._streak = [], 0
         twin.size, twin.used, twin._hint_from, twin._hint = self.size, self.used, self._hint_from, self._hint
         twin._words, twin._flat, twin._view = self._words, self._flat, self._view
         twin._shared = self._shared = True
@@ -408,7 +392,7 @@ class Bitmap:
         self.used = int(np.bitwise_count(words).sum())
         _set_tail(words, self.size)
         self._words, self._flat, self._view = words, None, np.empty(0, dtype=bool)
-        self._hint_from, self._hint, self._shared, self._ahead = 0, 0, False, []
+        self._hint_from, self._hint, self._shared = 0, 0, False
 
     # storage ----------------------------------------------------------------------------------------------------
 
@@ -425,7 +409,6 @@ class Bitmap:
         """Make the packed words the current form."""
         if self._words is not None:
             return
-        self._ahead = []
         words = np.zeros((self.size + 63) >> 6, dtype=np.uint64)
         packed = np.packbits(self._view, bitorder="little")
         words.view(np.uint8)[: len(packed)] = packed
@@ -446,7 +429,6 @@ class Bitmap:
 
     def _own_flat(self) -> bytearray:
         """Return one byte a slot, ours alone to write."""
-        self._ahead = []
         if self._flat is None:
             return self._unpack()
         if self._shared:
@@ -478,9 +460,36 @@ class Bitmap:
             yield at, free
 
 
+def _room(n: int) -> NDArray[np.uint64]:
+    """Return ``n`` numbers not set yet; from 2 MiB on they begin on a huge page, which saves most page faults."""
+    if n < _HUGE_PAGE:
+        return np.empty(n, dtype=np.uint64)
+    room = np.empty(n + _HUGE_PAGE, dtype=np.uint64)
+    skip = (-int(room.__array_interface__["data"][0]) >> 3) % _HUGE_PAGE
+    return room[skip : skip + n]
+
+
 def _bits(words: NDArray[np.uint64]) -> NDArray[np.bool_]:
     """Return one boolean a bit: `flatnonzero` is seven times faster on them than on bytes."""
     return np.unpackbits(words.view(np.uint8), bitorder="little").view(bool)
+
+
+def _probed(free: NDArray[np.uint64], starts: NDArray[np.uint32], waiting: int) -> NDArray[np.int64]:
+    """Return the free bits that ascending starts take, after ``waiting`` ones that come from below."""
+    bits = _bits(free)
+    found = np.flatnonzero(bits)
+    below = np.zeros(len(bits) + 1, dtype=np.int32)
+    np.cumsum(bits.view(np.uint8), out=below[1:])
+    step = np.arange(waiting, waiting + len(starts), dtype=np.int32)
+    rank = below[starts]
+    rank -= step
+    if waiting:
+        np.maximum(rank, 0, out=rank)
+    np.maximum.accumulate(rank, out=rank)
+    rank += step
+    fits = int(np.searchsorted(rank, len(found)))
+    chosen = found[rank[:fits]]
+    return np.concatenate([found[:waiting], chosen]) if waiting else chosen
 
 
 def _ranks_within(free: NDArray[np.uint64], slots: NDArray[np.uint32] | NDArray[np.uint64]) -> NDArray[np.int64]:

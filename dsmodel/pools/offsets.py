@@ -35,6 +35,10 @@ Storage: TypeAlias = Literal["auto", "dense", "sparse"]
 _Chooser: TypeAlias = "Callable[[int, int, int], NDArray[np.uint64]]"
 
 _STRATEGIES = ("scan", "sample", "lowest", "next")
+_STREAK = 16
+_LONGEST_LEASE = 2048
+"""After 16 single choices in a row, the next ones are taken together and handed out one by one, up to 2,048 at once."""
+
 _DENSE_LIMIT = 1 << 26
 """Most slots kept as a bitmap: 8 MiB packed, 64 MiB while single calls use it."""
 
@@ -109,7 +113,11 @@ class OffsetPool:
         self._rng = rng
         self._cursor = 0
         dense = storage == "dense" or (storage == "auto" and usable <= _DENSE_LIMIT)
-        self._slots: Bitmap | SparseSet = Bitmap(usable) if dense else SparseSet(usable)
+        self._storage: Bitmap | SparseSet = Bitmap(usable) if dense else SparseSet(usable)
+        # single choices in a row are taken together: _lease holds them, descending, _ahead those not yet granted
+        self._lease: list[int] = []
+        self._ahead: list[int] = []
+        self._streak = 0
 
     # counts -----------------------------------------------------------------------------------------------------
 
@@ -126,12 +134,12 @@ class OffsetPool:
     @property
     def used(self) -> int:
         """Offsets in use."""
-        return self._slots.used
+        return self._storage.used - len(self._ahead)
 
     @property
     def free(self) -> int:
         """Usable offsets not in use."""
-        return self._usable - self._slots.used
+        return self._usable - self._storage.used + len(self._ahead)
 
     @property
     def strategy(self) -> Strategy:
@@ -146,6 +154,7 @@ class OffsetPool:
     @property
     def cursor(self) -> int:
         """The offset at which strategy ``"next"`` looks first."""
+        self._settle()
         return self._first + self._cursor
 
     @cursor.setter
@@ -153,6 +162,7 @@ class OffsetPool:
         """Move the cursor to a usable offset."""
         if not 0 <= offset - self._first < max(self._usable, 1):
             raise NotInRange(f"cursor {offset}: {self._span()}")
+        self._settle()
         self._cursor = offset - self._first
 
     # verbs ------------------------------------------------------------------------------------------------------
@@ -254,15 +264,9 @@ class OffsetPool:
         """
         if n is not None:
             return self._next_many(n, rng, order)
-        strategy, slots = self._strategy, self._slots
-        if strategy == "lowest":
-            slot = slots.take_first(self._band, self._usable)
-            if slot < 0 and self._band:
-                slot = slots.take_first(0, self._band)
-        elif strategy == "next":
-            slot = self._take_next()
-        else:
-            slot = self._take_random(rng or self._generator())
+        if self._ahead:
+            return self._ahead.pop()
+        slot = self._take_one(rng)
         if slot < 0:
             raise PoolFull(f"no free offset: all {self._usable} usable offsets are in use; release some first")
         return self._first + slot
@@ -439,7 +443,8 @@ class OffsetPool:
         None
             A pool always has an answer.
         """
-        return f"{self._header()} {self._cursor}\n".encode() + self._slots.to_bytes()
+        self._settle()
+        return f"{self._header()} {self._cursor}\n".encode() + self._storage.to_bytes()
 
     def restore(self, snapshot: bytes) -> None:
         """Take the state a snapshot holds.
@@ -484,9 +489,10 @@ class OffsetPool:
         None
             A pool always has an answer.
         """
+        self._settle()
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
-        twin._slots = self._slots.copy()
+        twin._storage = self._storage.copy()
         return twin
 
     def adopt(self, other: Self) -> None:
@@ -504,42 +510,73 @@ class OffsetPool:
         """
         if other._header() != self._header():
             raise InvalidInput(f"pool {other._header()!r} is no copy of {self._header()!r}")
-        self._slots = other._slots.copy()
+        self._settle()
+        self._storage = other._slots.copy()
         self._cursor = other._cursor
 
     # choices ----------------------------------------------------------------------------------------------------
 
-    def _take_next(self) -> int:
-        """Take the first free slot from the cursor on, dynamic band first; -1 when there is none."""
-        slots, band, cursor = self._slots, self._band, self._cursor
-        slot = slots.take_first(max(cursor, band), self._usable)
-        if slot < 0 and cursor > band:
-            slot = slots.take_first(band, cursor)
-        if slot < 0 and band:
-            start = cursor if cursor < band else 0
-            slot = slots.take_first(start, band)
-            if slot < 0:
-                slot = slots.take_first(0, start)
-        if slot >= 0:
-            self._cursor = slot + 1 if slot + 1 < self._usable else 0
-        return slot
+    @property
+    def _slots(self) -> Bitmap | SparseSet:
+        """The storage, with nothing taken ahead."""
+        self._settle()
+        return self._storage
+
+    def _settle(self) -> None:
+        """Give back what was taken ahead and is not yet granted, and put the cursor where it belongs."""
+        self._streak = 0
+        if not self._lease:
+            return
+        last = self._lease[len(self._ahead)] - self._first
+        if self._ahead:
+            self._storage.put(np.array(self._ahead, dtype=np.uint64) - np.uint64(self._first))
+        if self._strategy == "next":
+            self._cursor = last + 1 if last + 1 < self._usable else 0
+        self._lease, self._ahead = [], []
+
+    def _take_one(self, rng: np.random.Generator | None) -> int:
+        """Take one slot by the strategy; -1 when there is none."""
+        if self._strategy in ("scan", "sample"):
+            return self._take_random(rng or self._generator())
+        streak = self._streak + 1
+        self._settle()
+        band, lowest = self._band, self._strategy == "lowest"
+        if streak >= _STREAK:
+            start = band if lowest else max(self._cursor, band)
+            taken = self._storage.take_stretch(start, self._usable, length=min(streak, _LONGEST_LEASE))
+            if len(taken):
+                self._lease = (taken[::-1] + np.uint64(self._first)).tolist()
+                self._ahead = self._lease.copy()
+                self._streak = 2 * streak
+                return self._ahead.pop() - self._first
+        self._streak = streak
+        for start, stop in self._bands():
+            slot = self._storage.find(start, stop) if start < stop else -1
+            if slot >= 0:
+                self._storage.take_one(slot)
+                if not lowest:
+                    self._cursor = slot + 1 if slot + 1 < self._usable else 0
+                return slot
+        return -1
 
     def _take_random(self, rng: np.random.Generator) -> int:
         """Take a free slot chosen at random by the strategy; -1 when there is none."""
-        free = self._usable - self._slots.used
-        if not free:
+        slots, band = self._storage, self._band
+        if slots.used == self._usable:
             return -1
-        band = self._band
         # the dynamic band can only be full once as many slots are in use as it has
-        dynamic = not band or self._slots.used < self._usable - band or self._slots.find(band, self._usable) >= 0
+        dynamic = not band or slots.used < self._usable - band or slots.find(band, self._usable) >= 0
         start, stop = (band, self._usable) if dynamic else (0, band)
         if self._strategy == "sample":
-            return int(self._slots.take_sampled(1, start, stop, rng=rng)[0])
-        at = start + int(rng.integers(0, stop - start - 1, dtype=np.uint64, endpoint=True))
-        slot = self._slots.find(at, stop)
+            return int(slots.take_sampled(1, start, stop, rng=rng)[0])
+        width = stop - start
+        at = start + int(
+            rng.integers(width) if width < 1 << 63 else rng.integers(0, width - 1, dtype=np.uint64, endpoint=True)
+        )
+        slot = slots.find(at, stop)
         if slot < 0:
-            slot = self._slots.find(start, at)
-        self._slots.take_one(slot)
+            slot = slots.find(start, at)
+        slots.take_one(slot)
         return slot
 
     def _next_many(self, n: int, rng: np.random.Generator | None, order: Order) -> NDArray[np.uint64]:
@@ -548,6 +585,7 @@ class OffsetPool:
             raise InvalidInput(f"n={n}: a number of offsets is 0 or more")
         if order not in ("sequence", "set"):
             raise InvalidInput(f"order {order!r}: expected sequence or set")
+        self._settle()
         take = self._chooser(rng, in_order=order == "sequence")
         parts: list[NDArray[np.uint64]] = []
         for start, stop in self._bands():
@@ -568,8 +606,7 @@ class OffsetPool:
             return [(band, usable), (0, band)]
         high = max(self._cursor, band)
         # a grant in the dynamic band takes the cursor out of the static one, which is then searched from its start
-        dynamic_full = not self._slots.count_free(band, usable)
-        low = self._cursor if self._cursor < band and dynamic_full else 0
+        low = self._cursor if self._cursor < band and self._storage.find(band, usable) < 0 else 0
         return [(high, usable), (band, high), (low, band), (0, low)]
 
     def _chooser(self, rng: np.random.Generator | None, *, in_order: bool) -> _Chooser:
@@ -585,9 +622,11 @@ class OffsetPool:
 
         def scanned(n: int, start: int, stop: int) -> NDArray[np.uint64]:
             n = min(n, slots.count_free(start, stop))
-            starts = source.integers(0, stop - start - 1, size=n, dtype=np.uint64, endpoint=True)
+            # narrow numbers, where they do, are drawn from the same stream twice as fast
+            kind = np.uint32 if stop < 1 << 32 else np.uint64
+            starts = source.integers(0, stop - start - 1, size=n, dtype=kind, endpoint=True)
             if start:
-                starts += np.uint64(start)
+                starts += kind(start)
             return slots.take_scanned(starts, start, stop, in_order=in_order)
 
         return sampled if self._strategy == "sample" else scanned
@@ -615,7 +654,7 @@ class OffsetPool:
 
     def _header(self) -> str:
         """Return what a snapshot must fit."""
-        kind = "dense" if isinstance(self._slots, Bitmap) else "sparse"
+        kind = "dense" if isinstance(self._storage, Bitmap) else "sparse"
         return f"dsmodel-pool-1 {kind} {self._usable} {self._first}"
 
     def _span(self) -> str:

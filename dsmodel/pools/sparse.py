@@ -71,12 +71,9 @@ class SparseSet:
         """Tell whether a slot is in use."""
         return _contains(self._holes if slot < self._mark else self._islands, slot) != (slot < self._mark)
 
-    def take_first(self, start: int, stop: int) -> int:
-        """Take the first free slot in ``[start, stop)`` and return it, or -1."""
-        slot = self.find(start, stop)
-        if slot >= 0:
-            self._take_free(np.array([slot], dtype=np.uint64))
-        return slot
+    def take_stretch(self, start: int, stop: int, *, length: int) -> NDArray[np.uint64]:
+        """Take the first ``length`` free slots in ``[start, stop)``, or as many as there are, ascending."""
+        return self.take_lowest(length, start, stop)
 
     def take_one(self, slot: int) -> bool:
         """Take a slot; False when it was in use."""
@@ -227,14 +224,18 @@ class SparseSet:
         self._take_free(chosen)
         return chosen
 
-    def take_scanned(self, starts: NDArray[np.uint64], start: int, stop: int, *, in_order: bool) -> NDArray[np.uint64]:
+    def take_scanned(
+        self, starts: NDArray[np.unsignedinteger], start: int, stop: int, *, in_order: bool
+    ) -> NDArray[np.uint64]:
         """Take for each start the next free slot at or after it, wrapping inside ``[start, stop)``.
 
         ``in_order`` gives row by row what one call after the other would; otherwise the same slots, ascending.
         There must be at least as many free slots as starts.
         """
         first, free = self._rank_one(start), self.count_free(start, stop)
-        keys = starts if in_order else np.sort(starts)
+        keys = starts.astype(np.uint64)
+        if not in_order:
+            keys.sort()
         ranks = self._rank(keys) - np.uint64(first)
         law = probing.sequence if in_order else probing.occupied
         chosen = self._select(law(ranks, free) + np.uint64(first))
