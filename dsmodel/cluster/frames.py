@@ -20,6 +20,8 @@ from dsmodel.cluster.address_array import AddressArray
 from dsmodel.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from dsmodel.cluster.schema import Column, TableSchema
@@ -30,7 +32,7 @@ __all__ = ["columns_of", "frame_of", "text_series"]
 TEXT_DTYPE = pd.StringDtype("pyarrow", na_value=np.nan)  # pandas' "str"
 
 
-def frame_of(table: Table, *, addresses: str) -> pd.DataFrame:
+def frame_of(table: Table, *, addresses: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Write a table as a frame.
 
     Parameters
@@ -39,6 +41,8 @@ def frame_of(table: Table, *, addresses: str) -> pd.DataFrame:
         Any table.
     addresses : {"text", "values"}
         How addresses are written.
+    columns : sequence of str, optional
+        Only these, in this order.
 
     Returns
     -------
@@ -48,7 +52,7 @@ def frame_of(table: Table, *, addresses: str) -> pd.DataFrame:
     Raises
     ------
     InvalidInput
-        If ``addresses`` is another word.
+        If ``addresses`` is another word, or a column is not declared.
     """
     if addresses not in {"text", "values"}:
         raise InvalidInput(f'addresses={addresses!r}: allowed are "text" and "values"')
@@ -56,11 +60,8 @@ def frame_of(table: Table, *, addresses: str) -> pd.DataFrame:
     hidden = {column.null for column in table.schema.columns if column.null.startswith("has_")}
     if as_text:
         hidden |= {column.prefix_length for column in table.schema.columns}
-    series = {
-        column.name: _series(table, column, as_text=as_text)
-        for column in table.schema.columns
-        if column.name not in hidden
-    }
+    shown = [column.name for column in table.schema.columns if column.name not in hidden] if columns is None else columns
+    series = {name: _series(table, table.schema.column(name), as_text=as_text) for name in shown}
     return pd.DataFrame(series, index=pd.RangeIndex(len(table)), copy=False)
 
 

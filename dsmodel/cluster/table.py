@@ -276,13 +276,17 @@ class Table:
             return False
         return all(_same_column(self, other, declared) for declared in self.schema.columns)
 
-    def to_frame(self, *, addresses: Literal["text", "values"] = "text") -> pd.DataFrame:
+    def to_frame(
+        self, *, addresses: Literal["text", "values"] = "text", columns: Sequence[str] | None = None
+    ) -> pd.DataFrame:
         """Return a pandas frame with Kubernetes' words.
 
         Parameters
         ----------
         addresses : {"text", "values"}
             As canonical text (a CIDR with its prefix length), or as `AddressArray` beside the prefix length.
+        columns : sequence of str, optional
+            Only these, in this order; all by default.
 
         Returns
         -------
