@@ -29,6 +29,7 @@ from dsmodel.addresses.arrays import (
     unique,
 )
 from dsmodel.addresses.cidr import Cidr, IPFamily
+from dsmodel.addresses.order import distinct
 from dsmodel.errors import InvalidCidr
 
 if TYPE_CHECKING:
@@ -235,13 +236,13 @@ class _WideIntervals:
     @classmethod
     def of(cls, starts: Column, labels: Labels) -> _WideIntervals:
         """Split flat intervals of 128-bit starts into the two levels."""
-        cut = _plain_unique(starts["hi"][starts["lo"] != 0])
+        cut = distinct(np.sort(starts["hi"][starts["lo"] != 0]))
         after = cut[cut != np.iinfo(np.uint64).max] + np.uint64(1)
-        tops = _plain_unique(np.concatenate([starts["hi"], cut, after]))
+        tops = distinct(np.sort(np.concatenate([starts["hi"], cut, after])))
         upper_labels = labels[search_sorted(starts, _upper_halves(tops), side="right") - 1]
         upper_labels[np.isin(tops, cut)] = _DEEPER
         inner = unique(np.concatenate([starts[np.isin(starts["hi"], cut)], _upper_halves(cut)]))
-        lows = _plain_unique(inner["lo"]) if inner.size else np.zeros(1, np.uint64)
+        lows = distinct(np.sort(inner["lo"])) if inner.size else np.zeros(1, np.uint64)
         lower_labels = labels[search_sorted(starts, inner, side="right") - 1]
         keys = _ranked(inner, cut, lows)
         return cls(_merged(tops, upper_labels), _Intervals(keys, lower_labels), cut, lows)
@@ -302,9 +303,3 @@ def _ranked(column: Column, cut: npt.NDArray[np.uint64], lows: npt.NDArray[np.ui
     keys <<= np.uint64(32)
     keys |= (np.searchsorted(lows, column["lo"], side="right") - 1).astype(np.uint64)
     return keys
-
-
-def _plain_unique(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Return distinct values, rising; a sort and a mask, which is far cheaper than `numpy.unique`."""
-    ordered = np.sort(values)
-    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if ordered.size else ordered

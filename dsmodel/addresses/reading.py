@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dsmodel.addresses.arrays import IPV4_DTYPE, IPV6_DTYPE
+from dsmodel.addresses.columns import IPV4_DTYPE, IPV6_DTYPE
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dsmodel.addresses.arrays import family_of
-from dsmodel.addresses.cidr import IPFamily
+from dsmodel.addresses.columns import family_of
+from dsmodel.addresses.literals import IPFamily
 from dsmodel.addresses.reading import GROUP_COUNT, SLOTS
 
 if TYPE_CHECKING:
