@@ -1,7 +1,7 @@
 """Address columns: their dtypes, and plain numbers to and from them.
 
-Promises: a column is a one-dimensional array; ``uint32`` holds IPv4, the structured `IPV6_DTYPE` (``hi`` and ``lo``, both
-``uint64``) holds IPv6. The dtype is the family. Columns are never changed in place.
+Promises: a column is a one-dimensional array; ``uint32`` holds IPv4, the structured `IPV6_DTYPE` (``hi`` and ``lo``,
+both ``uint64``) holds IPv6. The dtype is the family. Columns are never changed in place.
 
 Does not know: text, order, arithmetic, missing rows (a mask beside the column).
 """
@@ -183,7 +183,23 @@ def to_integers(column: npt.NDArray[Any]) -> list[int]:
 
 
 def common_family(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> IPFamily:
-    """Return the family of both columns."""
+    """Return the family that two columns share.
+
+    Parameters
+    ----------
+    a, b : numpy.ndarray
+        Address columns.
+
+    Returns
+    -------
+    IPFamily
+        The family of both.
+
+    Raises
+    ------
+    InvalidAddress
+        The families differ, or an array is no address column.
+    """
     family, other = family_of(a), family_of(b)
     if family is not other:
         raise InvalidAddress(f"an {family} column meets an {other} column; split the rows by family first")
@@ -191,5 +207,23 @@ def common_family(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> IPFamily:
 
 
 def shift_right(values: npt.NDArray[np.uint64], bits: int) -> npt.NDArray[np.uint64]:
-    """Shift right by up to 64 bits."""
+    """Shift words right, by their whole width too.
+
+    Parameters
+    ----------
+    values : numpy.ndarray of uint64
+        Words.
+    bits : int
+        0 to 64.
+
+    Returns
+    -------
+    numpy.ndarray of uint64
+        Shifted words; all zero for 64.
+
+    Raises
+    ------
+    None
+        Every distance named above has an answer.
+    """
     return np.asarray(values >> np.uint64(bits) if bits < WORD else np.zeros_like(values))

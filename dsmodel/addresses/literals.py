@@ -141,14 +141,48 @@ def format_address(family: IPFamily, value: int) -> str:
 
 
 def is_sloppy(syntax: str) -> bool:
-    """Read the option, refusing any other word."""
+    """Read the option, refusing any other word.
+
+    Parameters
+    ----------
+    syntax : str
+        The caller's choice.
+
+    Returns
+    -------
+    bool
+        True for "sloppy", False for "strict".
+
+    Raises
+    ------
+    InvalidAddress
+        Any other word.
+    """
     if syntax not in {"strict", "sloppy"}:
         raise InvalidAddress(f"syntax={syntax!r} is unknown; use 'strict' or 'sloppy'")
     return syntax == "sloppy"
 
 
 def read_ipv4(text: str, *, sloppy: bool) -> int | None:
-    """Read dotted text, or answer None."""
+    """Read dotted text.
+
+    Parameters
+    ----------
+    text : str
+        Four numbers joined by dots.
+    sloppy : bool
+        Accept leading zeros, taken as decimal.
+
+    Returns
+    -------
+    int or None
+        The address; None where the text is none.
+
+    Raises
+    ------
+    None
+        Every text has an answer.
+    """
     octets = text.split(".")
     if len(octets) != 4:
         return None
@@ -167,7 +201,25 @@ def read_ipv4(text: str, *, sloppy: bool) -> int | None:
 
 
 def read_ipv6(text: str, *, sloppy: bool) -> int | None:
-    """Read colon-separated text, or answer None."""
+    """Read colon-separated text.
+
+    Parameters
+    ----------
+    text : str
+        Up to eight groups, with or without a dotted tail.
+    sloppy : bool
+        Accept any number of leading zeros.
+
+    Returns
+    -------
+    int or None
+        The address; None where the text is none.
+
+    Raises
+    ------
+    None
+        Every text has an answer.
+    """
     head, gap, tail = text.partition("::")
     before = _read_groups(head, sloppy=sloppy, is_end=not gap)
     after = _read_groups(tail, sloppy=sloppy, is_end=True)
@@ -215,7 +267,23 @@ def _longest_zero_run(groups: list[int]) -> tuple[int, int]:
 
 
 def fault(text: str) -> str:
-    """Say in words which rule the text breaks, and the way out."""
+    """Say in words which rule a text breaks, and the way out.
+
+    Parameters
+    ----------
+    text : str
+        A text that is no address.
+
+    Returns
+    -------
+    str
+        The end of an error message.
+
+    Raises
+    ------
+    None
+        Every text has an answer.
+    """
     octets = text.split(".")
     padded = len(octets) == 4 and any(len(octet) > 1 and octet[0] == "0" for octet in octets)
     faults = (

@@ -289,7 +289,23 @@ class _Packing:
 
 
 def distinct(ordered: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Drop repeats from a sorted array of plain numbers."""
+    """Drop repeats from a sorted array of plain numbers.
+
+    Parameters
+    ----------
+    ordered : numpy.ndarray
+        Rising numbers.
+
+    Returns
+    -------
+    numpy.ndarray
+        Strictly rising numbers; the array itself when it has no repeats.
+
+    Raises
+    ------
+    None
+        Every sorted array has an answer.
+    """
     if ordered.size < 2:
         return ordered
     fresh = np.empty(ordered.size, np.bool_)

@@ -11,14 +11,21 @@ Text is held in Arrow arrays, which pandas takes without copying; `pyarrow` is l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
-from dsmodel.addresses.arrays import empty, equal, family_of, from_integers, mask_prefix
+from dsmodel.addresses.arrays import equal, family_of, mask_prefix
 from dsmodel.addresses.cidr import Cidr, IPFamily, Syntax, parse_address
-from dsmodel.addresses.reading import read_ipv4, read_ipv6, rows_with, separator_counts
+from dsmodel.addresses.reading import read_ipv4, read_ipv6, rows_with
+from dsmodel.addresses.rows import (
+    MixedAddresses,
+    Rows,
+    first_separators,
+    read_cidr_rows,
+    read_mixed,
+    split_cidrs,
+)
 from dsmodel.addresses.spelling import LONGEST, is_mapped, spelled_chunks
 from dsmodel.errors import InvalidAddress, InvalidCidr, InvalidInput
 
@@ -44,24 +51,6 @@ __all__ = [
 ]
 
 OnInvalid = Literal["raise", "mask"]
-
-
-@dataclass(frozen=True)
-class MixedAddresses:
-    """Addresses of both families, each family in a column of full length.
-
-    Attributes
-    ----------
-    ipv4, ipv6 : numpy.ndarray
-        Address columns; zero in the rows of the other family and in rows that are no address.
-    is_ipv4, is_ipv6 : numpy.ndarray of bool
-        Which rows count in which column; never both, and neither where the row is no address.
-    """
-
-    ipv4: Column
-    is_ipv4: Marks
-    ipv6: Column
-    is_ipv6: Marks
 
 
 @overload
@@ -108,8 +97,8 @@ def parse_addresses(
     array([False, False])
     """
     _check_option(on_invalid)
-    rows = _Rows.of(texts)
-    mixed = _read(rows, syntax, families=(IPFamily(family),))
+    rows = _rows_of(texts)
+    mixed = read_mixed(rows, syntax, families=(IPFamily(family),))
     is_ipv4 = family == IPFamily.IPV4
     column, valid = (mixed.ipv4, mixed.is_ipv4) if is_ipv4 else (mixed.ipv6, mixed.is_ipv6)
     if on_invalid == "mask":
@@ -149,8 +138,8 @@ def parse_mixed(
     (array([ True, False]), array([0, 1], dtype=uint64))
     """
     _check_option(on_invalid)
-    rows = _Rows.of(texts)
-    mixed = _read(rows, syntax, families=tuple(IPFamily))
+    rows = _rows_of(texts)
+    mixed = read_mixed(rows, syntax, families=tuple(IPFamily))
     if on_invalid == "raise":
         _check_rows(rows, mixed.is_ipv4 | mixed.is_ipv6, syntax=syntax, family=None)
     return mixed
@@ -179,7 +168,7 @@ def families_of(texts: Iterable[object]) -> npt.NDArray[np.uint8]:
     >>> families_of(["10.0.0.1", "fd00::/64", "node-1", None, "::1.2.3.4"])
     array([4, 6, 0, 0, 6], dtype=uint8)
     """
-    return _first_separators(_Rows.of(texts))
+    return first_separators(_rows_of(texts))
 
 
 def parse_cidrs(
@@ -225,9 +214,9 @@ def parse_cidrs(
     (array([183763200,         0], dtype=uint32), array([24,  0], dtype=uint8), array([ True, False]))
     """
     _check_option(on_invalid)
-    rows = _Rows.of(texts)
+    rows = _rows_of(texts)
     family = IPFamily(family)
-    heads, bounds, lengths = _split_cidrs(rows)
+    heads, bounds, lengths = split_cidrs(rows)
     valid = (lengths >= 0) & (lengths <= family.bits)
     if family is IPFamily.IPV4:
         column, is_read = read_ipv4(heads, bounds, sloppy=syntax == "sloppy")
@@ -244,7 +233,7 @@ def parse_cidrs(
     odd = rows_with(rows.data, rows.offsets, "/") & rows.present & ~valid
     if syntax == "strict":  # here only dotted tails are left over
         odd &= rows_with(rows.data, rows.offsets, ".") & rows_with(rows.data, rows.offsets, ":")
-    _read_cidrs_one_by_one(rows, np.flatnonzero(odd), options=options, out=(base, prefix_length, valid))
+    read_cidr_rows(rows, np.flatnonzero(odd), options=options, out=(base, prefix_length, valid))
     if on_invalid == "raise" and not valid.all():
         raise _cidr_error(rows, int(np.argmin(valid)), options=options, family=family)
     return base, prefix_length, valid
@@ -313,44 +302,23 @@ def _joined(column: Column) -> pa.LargeStringArray:
     return pa.LargeStringArray.from_buffers(column.size, pa.py_buffer(offsets), pa.py_buffer(data[:end]))
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """The bytes of a column of text, where its rows lie, and the rows as they were given."""
-
-    data: npt.NDArray[np.uint8]
-    offsets: npt.NDArray[np.int64]
-    present: Marks
-    given: Any
-
-    @classmethod
-    def of(cls, texts: Iterable[object]) -> _Rows:
-        """Take the text of a column without copying where it is Arrow text already."""
-        given = texts if hasattr(texts, "__getitem__") else list(texts)
-        array = _as_arrow(given)
-        _, offsets, data = array.buffers()
-        size = len(array)
-        bounds = np.zeros(1, np.int64)
-        if offsets is not None and size:
-            bounds = np.frombuffer(offsets, np.int64, size + 1, array.offset * 8)
-        present = np.ones(size, np.bool_)
-        if array.null_count:
-            present = np.asarray(array.is_valid())
-        flat = np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)
-        return cls(flat, bounds, present, given)
-
-    def text(self, row: int) -> str:
-        """Return the text of one row."""
-        return self.data[self.offsets[row] : self.offsets[row + 1]].tobytes().decode()
-
-    def value(self, row: int) -> object:
-        """Return one row as it was given."""
-        if self.present[row]:
-            return self.text(row)
-        value = self.given.iloc[row] if hasattr(self.given, "iloc") else self.given[row]
-        return value.as_py() if hasattr(value, "as_py") else value
+def _rows_of(texts: Iterable[object]) -> Rows:
+    """Take the text of a column without copying where it is Arrow text already."""
+    given = texts if hasattr(texts, "__getitem__") else list(texts)
+    array = _as_arrow(given)
+    _, offsets, data = array.buffers()
+    size = len(array)
+    bounds = np.zeros(1, np.int64)
+    if offsets is not None and size:
+        bounds = np.frombuffer(offsets, np.int64, size + 1, array.offset * 8)
+    present = np.ones(size, np.bool_)
+    if array.null_count:
+        present = np.asarray(array.is_valid())
+    flat = np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)
+    return Rows(flat, bounds, present, given)
 
 
-def _as_arrow(texts: Any) -> Any:  # noqa: ANN401 - whatever Arrow can take
+def _as_arrow(texts: Any) -> Any:
     """Return Arrow text of 64-bit offsets; rows that are no text become null."""
     import pyarrow as pa
 
@@ -382,52 +350,7 @@ def _text_or_none(text: object) -> str | None:
         return None
 
 
-def _read(rows: _Rows, syntax: Syntax, *, families: Iterable[IPFamily]) -> MixedAddresses:
-    """Read the rows; columns of families that are not wanted may be left unread."""
-    if syntax not in {"strict", "sloppy"}:
-        raise InvalidAddress(f"syntax={syntax!r} is unknown; use 'strict' or 'sloppy'")
-    n, sloppy = rows.present.size, syntax == "sloppy"
-    wanted = set(families)
-    ipv4, is_ipv4 = empty(n, IPFamily.IPV4), np.zeros(n, np.bool_)
-    ipv6, is_ipv6 = empty(n, IPFamily.IPV6), np.zeros(n, np.bool_)
-    if IPFamily.IPV6 in wanted:
-        ipv6, is_ipv6 = read_ipv6(rows.data, rows.offsets)
-    if IPFamily.IPV4 in wanted or (sloppy and not is_ipv6.all()):
-        ipv4, is_ipv4 = read_ipv4(rows.data, rows.offsets, sloppy=sloppy)
-    if sloppy and IPFamily.IPV6 not in wanted and not is_ipv4.all():
-        ipv6, is_ipv6 = read_ipv6(rows.data, rows.offsets)
-    mixed = MixedAddresses(ipv4, is_ipv4, ipv6, is_ipv6)
-    _read_doubtful(rows, mixed, syntax=syntax)
-    is_ipv4 &= rows.present
-    is_ipv6 &= rows.present
-    if sloppy:
-        mapped = is_ipv6 & (ipv6["hi"] == 0) & (ipv6["lo"] >> np.uint64(32) == 0xFFFF)
-        ipv4[mapped] = (ipv6["lo"][mapped] & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-        is_ipv4 |= mapped
-        is_ipv6 &= ~mapped
-        ipv6[mapped] = 0
-    return mixed
-
-
-def _read_doubtful(rows: _Rows, mixed: MixedAddresses, *, syntax: Syntax) -> None:
-    """Read one by one the rows in forms that the column readers leave out: dotted tails, and long runs of zeros."""
-    unread = rows.present & ~mixed.is_ipv4 & ~mixed.is_ipv6
-    if not unread.any():
-        return
-    dotted = rows_with(rows.data, rows.offsets, ".")
-    coloned = rows_with(rows.data, rows.offsets, ":")
-    for row in np.flatnonzero(unread & (dotted | coloned if syntax == "sloppy" else dotted & coloned)).tolist():
-        try:
-            family, value = parse_address(rows.text(row), syntax=syntax)
-        except InvalidAddress:
-            continue
-        is_ipv4 = family is IPFamily.IPV4
-        column, is_read = (mixed.ipv4, mixed.is_ipv4) if is_ipv4 else (mixed.ipv6, mixed.is_ipv6)
-        column[row : row + 1] = from_integers([value], family=family)
-        is_read[row] = True
-
-
-def _check_rows(rows: _Rows, valid: Marks, *, syntax: Syntax, family: IPFamily | None) -> None:
+def _check_rows(rows: Rows, valid: Marks, *, syntax: Syntax, family: IPFamily | None) -> None:
     """Refuse a column by its first row that was not read."""
     if valid.all():
         return
@@ -442,61 +365,7 @@ def _check_rows(rows: _Rows, valid: Marks, *, syntax: Syntax, family: IPFamily |
     )
 
 
-def _first_separators(rows: _Rows) -> npt.NDArray[np.uint8]:
-    """Return 4 or 6 by the first dot or colon of each row."""
-    dot, colon = ord("."), ord(":")
-    starts, stops = rows.offsets[:-1], rows.offsets[1:]
-    found = np.flatnonzero((rows.data == dot) | (rows.data == colon))
-    place = np.append(found, np.iinfo(np.int64).max)[np.searchsorted(found, starts)]
-    has_one = rows.present & (place < stops)
-    families = np.zeros(starts.size, np.uint8)
-    families[has_one] = np.where(rows.data[place[has_one]] == colon, 6, 4)
-    return families
-
-
-def _split_cidrs(rows: _Rows) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Split at the slash: bytes and bounds of the addresses, and prefix lengths, -1 where not plain digits."""
-    text = rows.data[rows.offsets[0] : rows.offsets[-1]]
-    bounds = rows.offsets - rows.offsets[0]
-    slashes = np.flatnonzero(text == ord("/"))
-    counts = separator_counts(slashes, bounds)
-    stops = bounds[1:].copy()
-    stops[counts == 1] = slashes[np.repeat(counts == 1, counts)]
-    edges = np.zeros(text.size + 1, np.int8)
-    np.add.at(edges, stops, np.int8(1))
-    np.subtract.at(edges, bounds[1:], np.int8(1))
-    heads = text[np.cumsum(edges[:-1], dtype=np.int8) == 0]
-    digits = np.where(rows.present & (counts == 1), bounds[1:] - stops - 1, 0)
-    padded = np.concatenate([np.zeros(3, np.uint8), text]).astype(np.int64) - ord("0")
-    lengths, good = np.zeros(stops.size, np.int64), (digits > 0) & (digits <= 3)
-    for place in range(3):
-        digit = padded[bounds[1:] + 2 - place]
-        inside = digits > place
-        good &= ~inside | ((digit >= 0) & (digit <= 9) & ((digit > 0) | (digits == 1) | (digits != place + 1)))
-        lengths += np.where(inside, digit * 10**place, 0)
-    return heads, np.append(0, np.cumsum(stops - bounds[:-1])), np.where(good, lengths, -1)
-
-
-def _read_cidrs_one_by_one(
-    rows: _Rows,
-    pending: npt.NDArray[np.intp],
-    *,
-    options: dict[str, Any],
-    out: tuple[Column, npt.NDArray[np.uint8], Marks],
-) -> None:
-    """Read the CIDRs in forms that the column readers leave out."""
-    base, prefix_length, valid = out
-    for row in pending.tolist():
-        try:
-            cidr = Cidr(rows.text(row), **options)
-        except InvalidInput:
-            continue
-        if cidr.family is family_of(base):
-            base[row : row + 1] = from_integers([cidr.first], family=cidr.family)
-            prefix_length[row], valid[row] = cidr.prefix_length, True
-
-
-def _cidr_error(rows: _Rows, row: int, *, options: dict[str, Any], family: IPFamily) -> InvalidCidr:
+def _cidr_error(rows: Rows, row: int, *, options: dict[str, Any], family: IPFamily) -> InvalidCidr:
     """Say what is wrong with one row."""
     value = rows.value(row)
     try:
