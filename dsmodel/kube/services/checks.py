@@ -485,10 +485,9 @@ def _traffic_errors(spec: ServiceSpec, behaviour: Behaviour) -> list[FieldError]
     policy = spec.internal_traffic_policy
     if policy is not None and policy not in _TRAFFIC:
         found.append(not_supported("spec.internalTrafficPolicy", policy, _TRAFFIC))
-    elif policy is None and behaviour.internal_traffic_policy and (
-        behaviour.internal_policy_everywhere or spec.type != "ExternalName"
-    ):
-        found.append(required("spec.internalTrafficPolicy"))
+    elif policy is None and behaviour.internal_traffic_policy:
+        if behaviour.internal_policy_everywhere or spec.type in {"ClusterIP", "NodePort", "LoadBalancer"}:
+            found.append(required("spec.internalTrafficPolicy"))
     distribution = spec.traffic_distribution
     if distribution is not None and distribution not in behaviour.traffic_distributions:
         found.append(not_supported("spec.trafficDistribution", distribution, behaviour.traffic_distributions))

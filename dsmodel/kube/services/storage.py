@@ -113,6 +113,7 @@ def create_service(spec: ServiceSpec, metadata: Mapping[str, Any], backend: Back
     except Rejected:
         grants.revert(backend.addresses, backend.ports)
         raise
+    _read_back(spec, backend.behaviour)
 
 
 def change_service(spec: ServiceSpec, metadata: Mapping[str, Any], stored: Stored, backend: Backend) -> None:
@@ -144,6 +145,7 @@ def change_service(spec: ServiceSpec, metadata: Mapping[str, Any], stored: Store
         grants.revert(backend.addresses, backend.ports)
         raise
     grants.commit(backend.addresses, backend.ports)
+    _read_back(spec, backend.behaviour)
 
 
 def forget_service(spec: ServiceSpec, backend: Backend) -> None:
@@ -169,6 +171,12 @@ def forget_service(spec: ServiceSpec, backend: Backend) -> None:
             backend.ports.release(port.node_port)
     if spec.needs_health_check_port and spec.health_check_node_port:
         backend.ports.release(spec.health_check_node_port)
+
+
+def _read_back(spec: ServiceSpec, behaviour: Behaviour) -> None:
+    """Drop what the server leaves out when it reads a Service."""
+    if spec.type == "ExternalName" and not behaviour.internal_policy_everywhere:
+        spec.internal_traffic_policy = None
 
 
 def _release(text: str, backend: Backend) -> None:
@@ -229,7 +237,8 @@ def _prepare(
     clear_for_type(spec, old, behaviour)
     trim_downgrade(spec, old, behaviour)
     unconditional = behaviour.unconditional_update or metadata.get("resourceVersion")
-    errors = [] if unconditional else [invalid("metadata.resourceVersion", "", "must be specified for an update")]
+    missing = invalid("metadata.resourceVersion", "", "must be specified for an update")
+    errors = [] if unconditional else [missing, missing]  # the generic layer and the strategy each check it
     errors += _update_errors(spec, metadata, stored, behaviour)
     _refuse(errors, grants)
 
