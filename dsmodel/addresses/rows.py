@@ -15,7 +15,7 @@ import numpy as np
 
 from dsmodel.addresses.cidr import Cidr
 from dsmodel.addresses.columns import empty, family_of, from_integers
-from dsmodel.addresses.literals import IPFamily, parse_address
+from dsmodel.addresses.literals import IPFamily, is_sloppy, parse_address
 from dsmodel.addresses.reading import read_ipv4, read_ipv6, rows_with, separator_counts
 from dsmodel.errors import InvalidAddress, InvalidInput
 
