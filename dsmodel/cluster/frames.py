@@ -60,7 +60,9 @@ def frame_of(table: Table, *, addresses: str, columns: Sequence[str] | None = No
     hidden = {column.null for column in table.schema.columns if column.null.startswith("has_")}
     if as_text:
         hidden |= {column.prefix_length for column in table.schema.columns}
-    shown = [column.name for column in table.schema.columns if column.name not in hidden] if columns is None else columns
+    shown = (
+        [column.name for column in table.schema.columns if column.name not in hidden] if columns is None else columns
+    )
     series = {name: _series(table, table.schema.column(name), as_text=as_text) for name in shown}
     return pd.DataFrame(series, index=pd.RangeIndex(len(table)), copy=False)
 

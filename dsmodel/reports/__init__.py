@@ -1,1 +1,12 @@
+"""The questions: each takes a cluster and answers with one frame, its cause in a ``why`` column.
 
+Promises declared columns, rows sorted by declared keys, counts as integers, shares as ratios from 0 to 1. Knows the
+cluster and the planning arithmetic; never a file, a plot or a widget.
+"""
+
+from dsmodel.reports.evidence import configuration, findings
+from dsmodel.reports.headroom import limits, summary
+from dsmodel.reports.owners import usage
+from dsmodel.reports.pools import utilization
+
+__all__ = ["configuration", "findings", "limits", "summary", "usage", "utilization"]

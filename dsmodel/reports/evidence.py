@@ -1,0 +1,94 @@
+"""What a cluster's configuration is and how it is known, and what is unsound about the cluster."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from dsmodel.addresses.cidr import Cidr
+
+if TYPE_CHECKING:
+    from dsmodel.cluster.state import Cluster
+
+__all__ = ["configuration", "findings"]
+
+
+def configuration(cluster: Cluster) -> pd.DataFrame:
+    """Tell the configuration of a cluster, field by field, and how each is known.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        Any cluster.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``field``, ``value`` as the flags write it, ``why``: the flag and where it was read, "default", "given", or
+        what it was inferred from. In the order of `ClusterConfig`.
+
+    Raises
+    ------
+    None
+        Every cluster has a configuration.
+
+    Examples
+    --------
+    >>> from dsmodel import Cluster, ClusterConfig
+    >>> configuration(Cluster(ClusterConfig.of(service_cidrs=["10.96.0.0/16"]))).loc[2].to_list()
+    ['service_cidrs', '10.96.0.0/16', 'given']
+    """
+    config = cluster.config
+    names = [field.name for field in fields(config) if field.name != "evidence"]
+    return pd.DataFrame(
+        {
+            "field": names,
+            "value": [_flag_text(getattr(config, name)) for name in names],
+            "why": [config.evidence.get(name, "") for name in names],
+        }
+    )
+
+
+def findings(cluster: Cluster) -> pd.DataFrame:
+    """Tell what is unsound about a cluster and about the files it was read from.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        Any cluster.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``severity`` (fatal, error, warning, info), ``rule``, ``object``, ``message``, ``file``; the worst first, then
+        by rule and object.
+
+    Raises
+    ------
+    None
+        A sound cluster has an empty frame.
+
+    Examples
+    --------
+    >>> from dsmodel import Cluster, ClusterConfig
+    >>> findings(Cluster(ClusterConfig.of())).empty
+    True
+    """
+    frame = cluster.findings.to_frame()
+    worst_first = frame["severity"].map({"fatal": 0, "error": 1, "warning": 2, "info": 3}).astype("int64")
+    order = frame.assign(rank=worst_first).sort_values(["rank", "rule", "object", "message"], kind="stable").index
+    return frame.loc[order].reset_index(drop=True)
+
+
+def _flag_text(value: Any) -> str:  # noqa: ANN401 - any field of the configuration
+    """Write a field as the flags do."""
+    if isinstance(value, dict):
+        return ",".join(f"{key}={_flag_text(item)}" for key, item in value.items())
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        ports = value and not isinstance(value[0], Cidr)
+        return ("-" if ports else ",").join(str(item) for item in value)
+    return str(value)
