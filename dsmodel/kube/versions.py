@@ -179,7 +179,7 @@ RULES: dict[str, Rule] = {
     ),
     "service_prefer_left_alone": Rule(
         "an update that does not touch a PreferDualStack Service's families and addresses leaves them as they are",
-        ((20, False), (24, True)),
+        ((20, False), (22, True)),
         "#102898, #103220; isMatchingPreferDualStackClusterIPFields",
     ),
     "service_update_carries_values": Rule(
