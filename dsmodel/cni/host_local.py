@@ -79,6 +79,7 @@ class HostLocal:
         self._held: dict[Address, str] = {}
         self._owned: dict[str, list[Address]] = {}
         self._last: dict[str, Address] = {}
+        self._ip_ranges: Sequence[Any] = ()  # of the last ADD: runtimes repeat them at CHECK and DEL
         for text, owner in (state or {}).get("reserved", {}).items():
             self._hold(_known_address(text), owner)
         for index, text in (state or {}).get("last", {}).items():
@@ -149,7 +150,8 @@ class HostLocal:
         Traceback (most recent call last):
         dsmodel.errors.CNIError: failed to allocate for range 0: no IP addresses available in range set: 10.1.0.1-...
         """
-        config = self._merged(runtime_config, cni_args)
+        config = self._merged(runtime_config or {}, cni_args)
+        self._ip_ranges = (runtime_config or {}).get("ipRanges") or ()
         check_caller(config, container_id, ifname)
         version = check_version(config, command="ADD")
         wanted, sets = _load(config, args=args, version=version)
@@ -179,7 +181,8 @@ class HostLocal:
         container_id, ifname : str
             Whose addresses.
         runtime_config : mapping, optional
-            As in `add`; only ``ipRanges`` matters.
+            As in `add`, of which only ``ipRanges`` matters; left out, those of the last `add` are repeated, as the CNI
+            specification asks of a runtime.
 
         Raises
         ------
@@ -211,7 +214,8 @@ class HostLocal:
         container_id, ifname : str
             Whose addresses.
         runtime_config : mapping, optional
-            As in `add`; only ``ipRanges`` matters.
+            As in `add`, of which only ``ipRanges`` matters; left out, those of the last `add` are repeated, as the CNI
+            specification asks of a runtime.
 
         Raises
         ------
@@ -239,8 +243,8 @@ class HostLocal:
         self, runtime_config: Mapping[str, Any] | None, cni_args: Mapping[str, Any] | None
     ) -> Mapping[str, Any]:
         """Put what the runtime passes where the plugin finds it: into the configuration."""
-        if not runtime_config and not cni_args:
-            return self._config
+        if runtime_config is None:
+            runtime_config = {"ipRanges": self._ip_ranges} if self._ip_ranges else {}
         merged = dict(self._config)
         if runtime_config:
             merged["runtimeConfig"] = dict(runtime_config)

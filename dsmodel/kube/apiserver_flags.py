@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from dsmodel.kube.command_lines import CommandLine
 
-__all__ = ["APISERVER_FLAGS", "judge_apiserver", "range_size"]
+__all__ = ["APISERVER_FLAGS", "DEFAULT_SERVICE_RANGE", "judge_apiserver", "range_size"]
 
 APISERVER_FLAGS = {
     "advertise-address": "ip",
@@ -34,8 +34,10 @@ APISERVER_FLAGS = {
     "service-node-port-range": "ports",
 }
 
+# kube-apiserver: the range of Services when no flag names one
+DEFAULT_SERVICE_RANGE = "10.0.0.0/24"
+
 _RANGES = "service-cluster-ip-range"
-_DEFAULT_RANGE = "10.0.0.0/24"
 _OPTIONS = "cmd/kube-apiserver/app/options/validation.go"
 _SERVICES = "pkg/controlplane/services.go"
 _LAST_PORT = 65535
@@ -148,7 +150,7 @@ def _advertised(line: CommandLine) -> tuple[IPFamily, str] | None:
 
 def _complete_ranges(line: CommandLine) -> list[Cidr]:
     """Read the service ranges as Complete does: the first two entries, the first of at least eight addresses."""
-    texts = line.parts(_RANGES) or [_DEFAULT_RANGE]
+    texts = line.parts(_RANGES) or [DEFAULT_SERVICE_RANGE]
     first = read_cidr(texts[0], line.kube_version)
     if first is None:
         return _refuse(line, "service-range-syntax", f"{_RANGES}[0] is not a valid cidr")

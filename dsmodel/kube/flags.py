@@ -14,7 +14,7 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
 from dsmodel.errors import InvalidConfig
-from dsmodel.kube.apiserver_flags import APISERVER_FLAGS, judge_apiserver
+from dsmodel.kube.apiserver_flags import APISERVER_FLAGS, DEFAULT_SERVICE_RANGE, judge_apiserver
 from dsmodel.kube.cluster_cidrs import MaskFlags, effective_masks, judge_cidrs, judge_services
 from dsmodel.kube.command_lines import CommandLine, Finding, parse_command_line
 from dsmodel.kube.config import DEFAULT_MAX_PODS, ClusterConfig, parse_port_range
@@ -130,6 +130,8 @@ def config_from_flags(
         lines,
         [("kube-apiserver", "service-cluster-ip-range"), ("kube-controller-manager", "service-cluster-ip-range")],
     )
+    if not service_cidrs and "kube-apiserver" in lines:
+        service_cidrs, service_why = [DEFAULT_SERVICE_RANGE], "default of kube-apiserver"
     blocks = judge_cidrs(cluster_cidrs, version, gates) if cluster_cidrs else ()
     services = judge_services(service_cidrs, version, gates)
     masks, mask_why = _masks(lines, [block.family for block in blocks], version)
