@@ -265,7 +265,7 @@ def _pods_per_node(cluster: Cluster, more_nodes: int) -> Limit:
         free,
         _ratio(usable + more_nodes * most, used),
         f"kubelet maxPods: {_count(len(admitted), 'node')} admit {usable:,} pods and run {used:,}, those of the host "
-        f"network included, and each of {_count(more_nodes, 'more node')} would admit {most} "
+        f"network included, and {_count(more_nodes, 'more node')} would admit {most} each "
         f"({_known(cluster, 'max_pods')}).",
         pod_cost=1,
         more_pods=free,
@@ -351,7 +351,7 @@ def _published(cluster: Cluster) -> Iterator[Limit]:
 
 def _count(number: int, noun: str) -> str:
     """Write a number with its noun."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}" if number else f"no {noun}s"
 
 
 def _known(cluster: Cluster, field: str) -> str:
