@@ -1,0 +1,263 @@
+"""Reading a cluster's dump: whole and in pieces, beside the JSON libraries as a user meets them, and its peak memory.
+
+``python benchmarks/bench_dump.py write PODS FILE`` makes the dump alone.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from measure import Row, race
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dsmodel.io.kubectl import Dump
+
+PODS_PER_NODE = 30
+NAMESPACES = 40
+
+
+def _pod(number: int) -> dict[str, Any]:
+    """One pod as a kubelet leaves it: about 5.4 kB compact, as in a lived-in cluster."""
+    node, place = divmod(number, PODS_PER_NODE)
+    app, uid = f"app-{number % 300:03d}", f"869fa969-26ee-4619-be4a-{number:012d}"
+    name = f"{app}-5d4f8c7b9-{number:06d}"
+    ipv4, ipv6 = f"10.{node >> 8}.{node & 255}.{place + 2}", f"fd00:10:{node:x}::{place + 2:x}"
+    probe = {
+        "failureThreshold": 3,
+        "httpGet": {"path": "/healthz", "port": 8080, "scheme": "HTTP"},
+        "periodSeconds": 10,
+    }
+    sources = [
+        {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+        {"configMap": {"items": [{"key": "ca.crt", "path": "ca.crt"}], "name": "kube-root-ca.crt"}},
+    ]
+    moments = "2026-11-18T08:00:05Z"
+    container = {
+        "env": [{"name": f"SETTING_{k}", "value": "value-" + "x" * 30} for k in range(8)],
+        "image": f"registry.example.org/team/{app}:1.42.0",
+        "imagePullPolicy": "IfNotPresent",
+        "livenessProbe": probe,
+        "name": "app",
+        "ports": [{"containerPort": 8080, "name": "http", "protocol": "TCP"}],
+        "readinessProbe": probe,
+        "resources": {"limits": {"memory": "256Mi"}, "requests": {"cpu": "100m", "memory": "128Mi"}},
+        "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePolicy": "File",
+        "volumeMounts": [{"mountPath": "/etc/app", "name": "config", "readOnly": True}],
+    }
+    status = {
+        "allocatedResources": {"cpu": "100m", "memory": "128Mi"},
+        "containerID": "containerd://" + "5f" * 32,
+        "image": container["image"],
+        "imageID": f"registry.example.org/team/{app}@sha256:" + "0d" * 32,
+        "lastState": {},
+        "name": "app",
+        "ready": True,
+        "resources": container["resources"],
+        "restartCount": 0,
+        "started": True,
+        "state": {"running": {"startedAt": moments}},
+    }
+    conditions = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "annotations": {"example.org/config-hash": "ab" * 500, "example.org/notes": "deployed by pipeline " * 40},
+            "creationTimestamp": moments,
+            "generateName": f"{app}-5d4f8c7b9-",
+            "labels": {"app": app, "pod-template-hash": "5d4f8c7b9", "team": f"team-{number % NAMESPACES}"},
+            "name": name,
+            "namespace": f"team-{number % NAMESPACES}",
+            "ownerReferences": [
+                {
+                    "apiVersion": "apps/v1",
+                    "blockOwnerDeletion": True,
+                    "controller": True,
+                    "kind": "ReplicaSet",
+                    "name": f"{app}-5d4f8c7b9",
+                    "uid": uid,
+                }
+            ],
+            "resourceVersion": str(10_000 + number),
+            "uid": uid,
+        },
+        "spec": {
+            "containers": [container],
+            "dnsPolicy": "ClusterFirst",
+            "enableServiceLinks": True,
+            "nodeName": f"node-{node:05d}",
+            "preemptionPolicy": "PreemptLowerPriority",
+            "priority": 0,
+            "restartPolicy": "Always",
+            "schedulerName": "default-scheduler",
+            "securityContext": {},
+            "serviceAccount": "default",
+            "serviceAccountName": "default",
+            "terminationGracePeriodSeconds": 30,
+            "tolerations": [
+                {
+                    "effect": "NoExecute",
+                    "key": f"node.kubernetes.io/{key}",
+                    "operator": "Exists",
+                    "tolerationSeconds": 300,
+                }
+                for key in ("not-ready", "unreachable")
+            ],
+            "volumes": [{"name": "config", "projected": {"defaultMode": 420, "sources": sources}}],
+        },
+        "status": {
+            "conditions": [
+                {"lastProbeTime": None, "lastTransitionTime": moments, "status": "True", "type": kind}
+                for kind in conditions
+            ],
+            "containerStatuses": [status],
+            "hostIP": f"192.168.{node >> 8}.{node & 255}",
+            "hostIPs": [{"ip": f"192.168.{node >> 8}.{node & 255}"}],
+            "phase": "Running",
+            "podIP": ipv4,
+            "podIPs": [{"ip": ipv4}, {"ip": ipv6}],
+            "qosClass": "Burstable",
+            "startTime": moments,
+        },
+    }
+
+
+def _node(number: int) -> dict[str, Any]:
+    cidrs = [f"10.{number >> 8}.{number & 255}.0/24", f"fd00:10:{number:x}::/64"]
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"labels": {"topology.kubernetes.io/zone": f"zone-{number % 3}"}, "name": f"node-{number:05d}"},
+        "spec": {"podCIDR": cidrs[0], "podCIDRs": cidrs},
+        "status": {
+            "addresses": [{"address": f"192.168.{number >> 8}.{number & 255}", "type": "InternalIP"}],
+            "allocatable": {"cpu": "8", "memory": "32Gi", "pods": "110"},
+            "conditions": [{"status": "True", "type": "Ready"}],
+            "nodeInfo": {"kubeletVersion": "v1.36.2"},
+        },
+    }
+
+
+def write_dump(path: Path, pods: int) -> Path:
+    """Write a ``List`` of nodes and pods, compact as the API sends it."""
+    nodes = -(-pods // PODS_PER_NODE)
+    with path.open("w") as stream:
+        stream.write('{"apiVersion":"v1","items":[')
+        for number in range(nodes + pods):
+            item = _node(number) if number < nodes else _pod(number - nodes)
+            stream.write(("," if number else "") + json.dumps(item, separators=(",", ":")))
+        stream.write('],"kind":"List","metadata":{"resourceVersion":""}}')
+    return path
+
+
+def _plain(load: Callable[[bytes], Any], path: Path) -> list[tuple[Any, ...]]:
+    """The fields a user would pick, with a Python loop."""
+    rows = []
+    for item in load(path.read_bytes())["items"]:
+        if item["kind"] == "Pod":
+            metadata, spec, status = item["metadata"], item["spec"], item["status"]
+            ips = [entry["ip"] for entry in status.get("podIPs", ())]
+            host_network = spec.get("hostNetwork", False)
+            rows.append(
+                (metadata["namespace"], metadata["name"], spec["nodeName"], host_network, status["phase"], *ips)
+            )
+    return rows
+
+
+def _without_collector(load: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    def paused(data: bytes) -> Any:
+        gc.disable()
+        try:
+            return load(data)
+        finally:
+            gc.enable()
+
+    return paused
+
+
+def _equal(dump: Dump, rows: list[tuple[Any, ...]]) -> bool:
+    """Compare every pod, field by field, as text."""
+    from dsmodel.addresses.text import format_addresses
+
+    pods, names = dump.pods, dump.nodes["name"].tolist()
+    return rows == list(
+        zip(
+            pods["namespace"].tolist(),
+            pods["name"].tolist(),
+            [names[node] for node in pods["node"].tolist()],
+            pods["host_network"].tolist(),
+            ["Running" if code == 2 else "" for code in pods["phase"].tolist()],
+            format_addresses(pods["pod_ipv4"]).to_pylist(),
+            format_addresses(pods["pod_ipv6"]).to_pylist(),
+            strict=True,
+        )
+    )
+
+
+def _peak(path: Path, *, streaming: bool) -> float:
+    """Growth of the high-water mark over one read in a fresh interpreter, as a multiple of the file's size."""
+    command = [sys.executable, __file__, "peak", str(path), str(int(streaming))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(done.stdout) / path.stat().st_size
+
+
+def _report_peak(path: str, *, streaming: bool) -> None:
+    from dsmodel.io.kubectl import read_cluster
+    from dsmodel.io.samples import sample_path
+
+    read_cluster(sample_path(), progress=False)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    read_cluster(path, streaming=streaming, progress=False)
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+
+
+def _row(path: Path, pods: int, *, streaming: bool, rounds: int) -> Row:
+    import orjson
+
+    from dsmodel.io.kubectl import read_dump
+
+    loaders = {
+        "json": json.loads,
+        "orjson": orjson.loads,
+        "json, GC off": _without_collector(json.loads),
+        "orjson, GC off": _without_collector(orjson.loads),
+    }
+    goals = {"json": 15.0, "orjson": 15.0, "json, GC off": 4.0, "orjson, GC off": 4.0}
+    peers = {name: lambda load=load: _plain(load, path) for name, load in loaders.items()}
+    if pods > 50_000:
+        peers, goals = {"json": peers["json"]}, {"json": 15.0}
+    timed = race(
+        lambda: read_dump(path, streaming=streaming, progress=False), peers, items=pods, rounds=rounds, equal=_equal
+    )
+    most = 0.5 if streaming else 1.3 if pods <= 50_000 else 1.5
+    form = "in pieces" if streaming else "whole"
+    size = f"{pods:,} pods, {path.stat().st_size / 1e6:,.0f} MB"
+    peak = {"peak x file": _peak(path, streaming=streaming)}
+    return Row(f"read a dump {form}", size, timed.own_ns, timed.peers, goals, peak, {"peak x file": most})
+
+
+def rows(*, quick: bool = False) -> list[Row]:
+    with tempfile.TemporaryDirectory() as folder:
+        found = []
+        for pods, rounds in ((6_000, 3),) if quick else ((30_000, 5), (150_000, 1)):
+            path = write_dump(Path(folder) / f"{pods}.json", pods)
+            found += [_row(path, pods, streaming=streaming, rounds=rounds) for streaming in (False, True)]
+            path.unlink()
+        return found
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["peak"]:
+        _report_peak(sys.argv[2], streaming=sys.argv[3] == "1")
+    else:
+        write_dump(Path(sys.argv[3]), int(sys.argv[2]))
