@@ -221,7 +221,7 @@ RULES: dict[str, Rule] = {
     "field_error_values": Rule(
         "how a field error prints a bad value",
         ((20, "go"), (34, "json")),
-        "pkg/util/validation/field/errors.go; recordings of 1.26 and 1.36; Go syntax still in v1.32.1, 1.34 by inference",
+        "pkg/util/validation/field/errors.go; recordings of 1.26 and 1.36; Go syntax still in v1.32.1",
     ),
     "node_pod_cidr_complaints_name_the_value": Rule(
         "a bad entry of podCIDRs is reported with its own value and words, repeats only as a pair",
@@ -233,8 +233,10 @@ RULES: dict[str, Rule] = {
         (
             (
                 20,
-                "node updates may only change labels, taints, or capacity (or configSource, if the "
-                "DynamicKubeletConfig feature gate is enabled)",
+                (
+                    "node updates may only change labels, taints, or capacity (or configSource, if the "
+                    "DynamicKubeletConfig feature gate is enabled)"
+                ),
             ),
             (24, ""),
         ),
@@ -321,6 +323,21 @@ RULES: dict[str, Rule] = {
         "fewest addresses of the first service range",
         ((20, 8),),
         "ServiceIPRange of pkg/controlplane/services.go; recordings of 1.20 and 1.36",
+    ),
+    "kubelet_orders_pod_ips": Rule(
+        "podIPs hold one address a family, that of the node's primary address first; before, the plugin's order",
+        ((20, False), (21, True)),
+        "#97979; sortPodIPs of pkg/kubelet/kubelet_pods.go",
+    ),
+    "kubenet": Rule(
+        "kubelet carries the kubenet plugin",
+        ((20, True), (24, False)),
+        "removal of dockershim, KEP-2221",
+    ),
+    "node_ipam_keeps_cidr_of_terminating_nodes": Rule(
+        "a node that only carries a deletion timestamp keeps its CIDRs",
+        ((20, False), (32, True)),
+        "#128305",
     ),
     "node_ipam_cloud_allocators": Rule(
         "kube-controller-manager still carries the IPAMFromCloud, IPAMFromCluster and CloudAllocator types",
@@ -512,7 +529,7 @@ class KubeVersion:
         rows = {name: self.gate_row(name) for name in sorted(GATES)}
         return {name: row for name, row in rows.items() if row is not None}
 
-    def rule(self, name: str) -> Any:  # noqa: ANN401 - a rule's value is a bool, a number or a tuple, as its row says
+    def rule(self, name: str) -> Any:
         """Return the value a behaviour or limit has in this version.
 
         Parameters
