@@ -24,7 +24,7 @@ from dsmodel import __version__
 from dsmodel.errors import DsmodelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import pandas as pd
 
@@ -147,7 +147,7 @@ def _read(question: str, dumps: tuple[str, ...], kube_version: str | None) -> _A
     if kube_version is not None:
         from dsmodel.kube.config import ClusterConfig
 
-        config = ClusterConfig.of(kube_version=kube_version, evidence={"kube_version": "option --kube-version"})
+        config = ClusterConfig.of(kube_version=kube_version)
     cluster = read_cluster(dumps, config=config)
     frames = {name: getattr(reports, name)(cluster) for name in _ASKED[question]}
     sources = tuple("standard input" if dump == "-" else Path(dump).name or dump for dump in dumps)
@@ -176,7 +176,7 @@ def _write(answer: _Answer, *, layout: str, output: Path | None, frame: str) -> 
         click.echo(text, nl=False, color=_colour())
 
 
-def _tell(paths: Any) -> None:  # noqa: ANN401 - any iterable of paths
+def _tell(paths: Iterable[Path]) -> None:
     """Say on standard error what was written, so that standard output stays the answer's own."""
     for path in paths:
         click.echo(f"wrote {path}", err=True)
@@ -205,7 +205,7 @@ def _limits_text(answer: _Answer, *, width: int) -> str:
     parts = [
         _filled(answer.summary, width=width),
         tables.limits(answer.frames["limits"], width=width, emphasise=mark),
-        f"{len(found):,} findings, {errors:,} of severity error; `dsmodel report` lists them" if len(found) else "",
+        f"Findings: {len(found):,}, of severity error {errors:,}; `dsmodel report` lists them." if len(found) else "",
     ]
     return "\n\n".join(part for part in parts if part)
 

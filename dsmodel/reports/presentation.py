@@ -24,7 +24,7 @@ CANNOT_RUN_OUT = "cannot run out"
 _SINGULAR = {"more_nodes": "node", "more_pods": "pod", "more_services": "service"}
 
 
-def count(value: Any) -> str:  # noqa: ANN401 - a cell of a frame
+def count(value: Any) -> str:
     """Write a number with thousands separators.
 
     Parameters
@@ -50,7 +50,7 @@ def count(value: Any) -> str:  # noqa: ANN401 - a cell of a frame
     return "-" if pd.isna(value) else f"{int(value):,}"
 
 
-def share(value: Any) -> str:  # noqa: ANN401 - a cell of a frame
+def share(value: Any) -> str:
     """Write a ratio as a whole percentage that is 0 or 100 only when it is exactly that.
 
     Parameters

@@ -60,26 +60,20 @@ def limits(frame: pd.DataFrame, *, width: int = 100, emphasise: Callable[[str], 
     >>> row = {"pool": "node ports", "ip_family": "", "range": "30000-32767", "usable": 2768, "used": 2700,
     ...        "used_ratio": 2700 / 2768, "more_services": 68, "binds": True, "why": "Set by a flag."}
     >>> print(limits(pd.DataFrame([row]), width=80))
-          pool        family  range        in use  usable  share     room for
-    > 1   node ports          30000-32767   2,700   2,768   97 %  68 services  binds
+          pool        family  range        in use  usable  share            room for
+    >  1  node ports          30000-32767   2,700   2,768   97 %  binds, 68 services
     <BLANKLINE>
-      1   node ports: Set by a flag.
+       1  node ports: Set by a flag.
     """
     rows = frame.to_dict("records")
     binds = [bool(row["binds"]) for row in rows]
-    rooms = [
-        presentation.CANNOT_RUN_OUT if pd.isna(row["usable"]) else presentation.more(_named(row), word="") or "-"
-        for row in rows
-    ]
     columns = [
-        _Column("", [">" if bound else "" for bound in binds]),
-        _Column("", [str(number) for number in range(1, len(rows) + 1)], right=True),
+        _Column("", [f"{'>' if bound else ' '} {number:>2}" for number, bound in enumerate(binds, 1)]),
         *_pool_columns(frame),
         *_share_columns(frame),
-        _Column("room for", rooms, right=True, elastic=True),
-        _Column("", ["binds" if bound else "" for bound in binds]),
+        _Column("room for", [_room(_named(row)) for row in rows], right=True, elastic=True),
     ]
-    table, told = _with_range(columns, frame, at=4, width=width)
+    table, told = _with_range(columns, frame, at=3, width=width)
     lines = [emphasise(line) if line.startswith(">") else line for line in table]
     return "\n".join([*lines, "", *_notes(frame, ranges=not told, width=width)])
 
@@ -168,7 +162,7 @@ def findings(frame: pd.DataFrame, *, width: int = 100) -> str:
     Returns
     -------
     str
-        Two or more lines a finding: severity, rule and object, then the message.
+        Two or more lines a finding: severity, rule and object, the file where there are several, then the message.
 
     Raises
     ------
@@ -179,14 +173,15 @@ def findings(frame: pd.DataFrame, *, width: int = 100) -> str:
     --------
     >>> row = {"severity": "error", "rule": "full", "object": "Node a", "message": "No block.", "file": "dump.json"}
     >>> print(findings(pd.DataFrame([row])))
-    error  full: Node a (dump.json)
+    error  full: Node a
         No block.
     >>> print(findings(pd.DataFrame([]).reindex(columns=list(row))))
     none
     """
     lines: list[str] = []
+    one_file = frame.loc[frame["file"] != "", "file"].nunique() < 2
     for row in frame.head(MOST_ROWS).to_dict("records"):
-        where = f" ({row['file']})" if row["file"] else ""
+        where = f" ({row['file']})" if row["file"] and not one_file else ""
         about = f": {row['object']}" if row["object"] else ""
         lines += _wrap(f"{row['severity']}  {row['rule']}{about}{where}", width=width, first="", rest="    ")
         lines += _wrap(str(row["message"]), width=width, first="    ", rest="    ")
@@ -208,7 +203,7 @@ def configuration(frame: pd.DataFrame, *, width: int = 100) -> str:
     Returns
     -------
     str
-        Lines joined by newlines, no newline at the end.
+        Lines joined by newlines, no newline at the end; in a narrow terminal the cause stands under its field.
 
     Raises
     ------
@@ -221,17 +216,27 @@ def configuration(frame: pd.DataFrame, *, width: int = 100) -> str:
     field     value  known from
     max_pods  110    default
     """
-    columns = [
-        _Column("field", [str(value) for value in frame["field"]]),
-        _Column("value", [str(value) for value in frame["value"]], elastic=True),
-        _Column("known from", [str(value) for value in frame["why"]], elastic=True),
-    ]
-    return "\n".join(_table(columns, width=width))
+    fields = [str(value) for value in frame["field"]]
+    values = [str(value) or "-" for value in frame["value"]]
+    causes = [str(value) for value in frame["why"]]
+    columns = [_Column("field", fields), _Column("value", values), _Column("known from", causes, elastic=True)]
+    left = width - sum(max(map(len, cells), default=0) + 2 for cells in (fields, values))
+    if left >= max(map(len, " ".join(causes).split()), default=0):
+        return "\n".join(_table(columns, width=width))
+    lines = _table(columns[:2], width=width)[1:]
+    told = (_wrap(cause, width=width, first="    ", rest="    ") for cause in causes)
+    return "\n".join(part for line, cause in zip(lines, told, strict=True) for part in (line, *cause))
 
 
 def _named(row: dict[Any, Any]) -> dict[str, Any]:
     """Give a row text keys."""
     return {str(key): value for key, value in row.items()}
+
+
+def _room(row: dict[str, Any]) -> str:
+    """Say what still fits by a row, and whether the row binds."""
+    room = presentation.CANNOT_RUN_OUT if pd.isna(row["usable"]) else presentation.more(row, word="")
+    return ", ".join(part for part in ("binds" if row["binds"] else "", room) if part) or "-"
 
 
 def _title(name: str) -> str:
@@ -273,7 +278,7 @@ def _notes(frame: pd.DataFrame, *, ranges: bool, width: int) -> list[str]:
     for number, row in enumerate(frame.to_dict("records"), 1):
         where = f", {row['range']}" if ranges and row["range"] else ""
         text = f"{presentation.headline(_named(row))}{where}: {row['why']}"
-        lines += _wrap(text, width=width, first=f"  {number:<3} ", rest=" " * 6)
+        lines += _wrap(text, width=width, first=f"  {number:>2}  ", rest=" " * 6)
     return lines
 
 
