@@ -146,7 +146,7 @@ class ControlPlane:
         metadata = self._metadata(manifest, kind)
         if kind == "Service":
             return self._create_service(manifest, metadata)
-        name, spec = metadata["name"], manifest.get("spec") or {}
+        name, spec = metadata["name"], _spec_of(manifest)
         if kind == "Node":
             spec = node_spec(spec, dual_stack=self._backend.behaviour.dual_stack)
         self._refuse(kind, name, self._new_errors(kind, name, spec))
@@ -180,7 +180,7 @@ class ControlPlane:
         self,
         kind: str,
         name: str,
-        patch: Any,  # noqa: ANN401 - JSON
+        patch: Any,
         *,
         patch_type: str = "strategic",
         namespace: str = "default",
@@ -300,7 +300,7 @@ class ControlPlane:
             found = managed_ip_address(address, owner) if address and owner else None
         if found is None:
             raise not_found(_RESOURCES[kind], name)
-        return _copied(found)
+        return dict(_copied(found))
 
     def _start(self, ranges: Sequence[Cidr]) -> None:
         """Create what the server creates for itself."""
@@ -316,7 +316,7 @@ class ControlPlane:
         if behaviour.address_objects:
             self._store("ServiceCIDR", {"name": "kubernetes"}, {"cidrs": [str(cidr) for cidr in ranges]})
 
-    def _kind(self, manifest: Any) -> str:  # noqa: ANN401 - anything may be sent
+    def _kind(self, manifest: Any) -> str:
         """Read the kind of an object, and whether the server has it."""
         if not isinstance(manifest, dict):
             raise bad_request(f"an object is a mapping, not {type(manifest).__name__}")
@@ -353,6 +353,15 @@ class ControlPlane:
         create_service(spec, metadata, self._backend, taken=key in self._services)
         return self._keep_service(metadata, spec)
 
+    def _change_service(self, manifest: Mapping[str, Any], metadata: dict[str, Any]) -> dict[str, Any]:
+        """Change a Service."""
+        spec = read_spec(manifest.get("spec"))
+        default_spec(spec, self._backend.behaviour)
+        change_service(spec, metadata, self._services[metadata["namespace"], metadata["name"]], self._backend)
+        kept = self._keep_service(metadata, spec)
+        self._let_cidrs_go()
+        return kept
+
     def _keep_service(self, metadata: dict[str, Any], spec: ServiceSpec) -> dict[str, Any]:
         """Store a Service and return it."""
         self._revision += 1
@@ -370,13 +379,9 @@ class ControlPlane:
         if revision and revision != old["metadata"]["resourceVersion"]:
             raise conflict(_RESOURCES[kind], name, _MODIFIED)
         if kind == "Service":
-            spec = read_spec(manifest.get("spec"))
-            default_spec(spec, self._backend.behaviour)
-            change_service(spec, metadata, self._services[metadata["namespace"], name], self._backend)
-            kept = self._keep_service(metadata, spec)
-            self._let_cidrs_go()
-            return kept
-        spec, before = manifest.get("spec") or {}, old["spec"]
+            return self._change_service(manifest, metadata)
+        spec: dict[str, Any] = _spec_of(manifest)
+        before = old["spec"]
         if kind == "Node":
             spec = node_spec(spec, dual_stack=self._backend.behaviour.dual_stack, old=before)
         self._refuse(kind, name, self._change_errors(kind, spec, before))
@@ -430,7 +435,7 @@ class ControlPlane:
             reference = spec["parentRef"]
             self._backend.addresses.block(*address, owner=f"{reference.get('namespace', '')}/{reference['name']}")
         self._objects[kind, name] = stored
-        return _copied(stored)
+        return dict(_copied(stored))
 
     def _cidrs(self, name: str) -> list[Cidr]:
         """Return the ranges of a ServiceCIDR."""
@@ -461,7 +466,15 @@ def _service_object(stored: Stored) -> dict[str, Any]:
     }
 
 
-def _copied(value: Any) -> Any:  # noqa: ANN401 - JSON
+def _spec_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the spec of an object that is no Service."""
+    spec = manifest.get("spec") or {}
+    if not isinstance(spec, dict):
+        raise bad_request(f"json: cannot unmarshal {type(spec).__name__} into Go struct field spec")
+    return spec
+
+
+def _copied(value: Any) -> Any:
     """Copy a JSON document."""
     if isinstance(value, dict):
         return {key: _copied(item) for key, item in value.items()}

@@ -3,7 +3,7 @@
 What the API server decides about ``ipFamilyPolicy`` and ``ipFamilies`` depends on a small shape of the request: its
 policy, its families, the families of the addresses it names, headless or not, selector or not, the cluster's families,
 and on an update what was stored. `resolve` maps a shape to the result or to the server's complaints. A table is an
-ordered tuple of rows, each with its reason and source; a request walks through the rows until one refuses or settles it.
+ordered tuple of rows, each with its reason and source; a request walks down the rows until one refuses or settles.
 
 Promises: the same answer for the same shape, hence one decision for a million equal Services.
 
@@ -191,7 +191,9 @@ class _Working:
     refusals: list[Refusal] = field(default_factory=list)
     untouched: bool = False
 
-    def refuse(self, path: str, value: Literal["policy", "cluster_ips", "family"], detail: str, *, family: str = "") -> None:
+    def refuse(
+        self, path: str, value: Literal["policy", "cluster_ips", "family"], detail: str, *, family: str = ""
+    ) -> None:
         """Add a complaint."""
         self.refusals.append(Refusal(path, value, detail, family))
 
@@ -401,9 +403,9 @@ def _families_of_ips_in_turn(work: _Working) -> bool:
 def _inferred_policy(work: _Working) -> bool:
     """Take two families or two addresses as RequireDualStack."""
     if work.policy is None:
-        if work.shape.headless and not work.shape.selector:
-            work.policy = _REQUIRE
-        elif work.rules.infers_policy and (len(work.shape.ips) == 2 or len(work.families) == 2):
+        headless = work.shape.headless and not work.shape.selector
+        two = len(work.shape.ips) == 2 or len(work.families) == 2
+        if headless or (work.rules.infers_policy and two):
             work.policy = _REQUIRE
     return False
 

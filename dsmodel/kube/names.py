@@ -49,7 +49,8 @@ _LABEL_WORDS = (
 )
 _LABEL_1035_WORDS = (
     "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
-    f"and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '{_LABEL_1035}')"
+    "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
+    f"'{_LABEL_1035}')"
 )
 _SUBDOMAIN_WORDS = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
@@ -192,7 +193,11 @@ def qualified_name(text: str, *, word: str = "a qualified name") -> tuple[str, .
     name = parts[-1]
     if len(parts) == 2:
         prefix = parts[0]
-        found += ["prefix part must be non-empty"] if not prefix else [f"prefix part {m}" for m in dns_1123_subdomain(prefix)]
+        found += (
+            ["prefix part must be non-empty"]
+            if not prefix
+            else [f"prefix part {m}" for m in dns_1123_subdomain(prefix)]
+        )
     if not name:
         found.append("name part must be non-empty")
     elif len(name) > 63:

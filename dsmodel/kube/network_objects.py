@@ -1,7 +1,7 @@
 """ServiceCIDR and IPAddress objects: validation, finalizer, and when a ServiceCIDR may go.
 
-Promises: the server's verdicts and words as recorded of 1.36, with the controller's effect at once: a new ServiceCIDR is
-Ready and protected by the finalizer, a deleted one goes when its addresses are free or covered by another.
+Promises: the server's verdicts and words as recorded of 1.36, with the controller's effect at once: a new ServiceCIDR
+is Ready and protected by the finalizer, a deleted one goes when its addresses are free or covered by another.
 
 Not known here: the ten seconds a deleted ServiceCIDR is held before it goes, and servers without the controller.
 
@@ -91,7 +91,9 @@ def cidr_status(*, terminating: bool) -> dict[str, Any]:
     'True'
     """
     if terminating:
-        words = "There are still IPAddresses referencing the ServiceCIDR, please remove them or create a new ServiceCIDR"
+        words = (
+            "There are still IPAddresses referencing the ServiceCIDR, please remove them or create a new ServiceCIDR"
+        )
         ready = {"type": "Ready", "status": "False", "reason": "Terminating", "message": words}
     else:
         ready = {"type": "Ready", "status": "True", "reason": "", "message": "Kubernetes Service CIDR is ready"}
@@ -215,7 +217,9 @@ def ip_address_errors(name: str, spec: Mapping[str, Any]) -> list[FieldError]:
 def _canonical_words(name: str) -> str:
     """Word an address that is not in canonical form."""
     address = read_ip(name)
-    return f'must be in canonical form ("{format_address(*address)}")' if address is not None else "must be an IP address"
+    return (
+        f'must be in canonical form ("{format_address(*address)}")' if address is not None else "must be an IP address"
+    )
 
 
 def _path_segment(text: str) -> tuple[str, ...]:

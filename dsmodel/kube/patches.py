@@ -31,7 +31,7 @@ _DELETE = "$deleteFromPrimitiveList/"
 _ORDER = "$setElementOrder/"
 
 
-def apply_patch(document: Any, patch: Any, *, patch_type: str) -> Any:  # noqa: ANN401 - JSON in, JSON out
+def apply_patch(document: Any, patch: Any, *, patch_type: str) -> Any:
     """Apply a patch to a document.
 
     Parameters
@@ -72,7 +72,7 @@ def apply_patch(document: Any, patch: Any, *, patch_type: str) -> Any:  # noqa: 
     return merge_patch(document, patch) if patch_type == "merge" else strategic_patch(document, patch)
 
 
-def merge_patch(document: Any, patch: Any) -> Any:  # noqa: ANN401 - JSON in, JSON out
+def merge_patch(document: Any, patch: Any) -> Any:
     """Apply an RFC 7386 merge patch.
 
     Parameters
@@ -106,7 +106,7 @@ def merge_patch(document: Any, patch: Any) -> Any:  # noqa: ANN401 - JSON in, JS
     return merged
 
 
-def strategic_patch(document: Any, patch: dict[str, Any], *, path: str = "") -> Any:  # noqa: ANN401 - JSON in, JSON out
+def strategic_patch(document: Any, patch: dict[str, Any], *, path: str = "") -> Any:
     """Apply a strategic merge patch.
 
     Parameters
@@ -156,7 +156,7 @@ def strategic_patch(document: Any, patch: dict[str, Any], *, path: str = "") -> 
     return merged
 
 
-def _strategic_field(merged: dict[str, Any], key: str, value: Any, *, path: str) -> None:  # noqa: ANN401 - JSON
+def _strategic_field(merged: dict[str, Any], key: str, value: Any, *, path: str) -> None:
     """Patch one field in place."""
     if value is None:
         merged.pop(key, None)
@@ -197,13 +197,13 @@ def _ordered(items: list[Any], order: list[Any], merge_key: str) -> list[Any]:
     return named + [item for key, item in zip(keys, items, strict=True) if key not in wanted]
 
 
-def _known(directive: Any) -> None:  # noqa: ANN401 - JSON
+def _known(directive: Any) -> None:
     """Refuse a directive that does not exist."""
     if directive not in {None, "merge", "replace", "delete"}:
         raise bad_request(f"Unknown patch type: {directive}")
 
 
-def _json_patch(document: Any, patch: Any) -> Any:  # noqa: ANN401 - JSON
+def _json_patch(document: Any, patch: Any) -> Any:
     """Apply an RFC 6902 patch."""
     import jsonpatch
     import jsonpointer

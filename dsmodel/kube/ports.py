@@ -246,9 +246,7 @@ def _grant_one(spec: ServiceSpec, index: int, by_port: dict[int, int], *, ports:
         _take(port.node_port, index, ports, grants)
 
 
-def _regrant(
-    spec: ServiceSpec, before: list[int], *, ports: NodePorts, grants: Grants, behaviour: Behaviour
-) -> None:
+def _regrant(spec: ServiceSpec, before: list[int], *, ports: NodePorts, grants: Grants, behaviour: Behaviour) -> None:
     """Serve the entries of a changed Service."""
     seen: list[tuple[str, int]] = []
     taken: set[int] = set()
@@ -302,4 +300,3 @@ def _take_next(ports: NodePorts, grants: Grants) -> int:
         raise internal_error(f"failed to allocate a nodePort: {error}") from None
     grants.ports.append(number)
     return number
-

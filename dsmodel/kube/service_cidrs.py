@@ -3,12 +3,12 @@
 Promises: usable addresses, bands and words of both allocators, the bitmap of one range a family and, where
 MultiCIDRServiceAllocator is on, IPAddress objects over any number of ServiceCIDRs.
 
-Not known here: time (a deleted ServiceCIDR goes as soon as it may, not ten seconds later), the repair loops, several API
-servers.
+Not known here: time (a deleted ServiceCIDR goes as soon as it may, not ten seconds later), the repair loops, several
+API servers.
 
 Sources: ``pkg/registry/core/service/ipallocator`` (bitmap.go, ipallocator.go, cidrallocator.go),
-``pkg/apis/networking/validation/validation.go``, ``pkg/controller/servicecidrs``; KEP-1880, KEP-3070; recordings of 1.20
-and 1.36.
+``pkg/apis/networking/validation/validation.go``, ``pkg/controller/servicecidrs``; KEP-1880, KEP-3070; recordings of
+1.20 and 1.36.
 """
 
 from __future__ import annotations
@@ -155,7 +155,9 @@ def flag_ranges(texts: Sequence[str | Cidr], behaviour: Behaviour) -> tuple[Cidr
     if len(ranges) > 2:
         raise InvalidConfig("--service-cluster-ip-range must not contain more than two entries")
     if len(ranges) == 2 and ranges[0].family is ranges[1].family:
-        raise InvalidConfig("--service-cluster-ip-range[0] and --service-cluster-ip-range[1] must be of different IP family")
+        raise InvalidConfig(
+            "--service-cluster-ip-range[0] and --service-cluster-ip-range[1] must be of different IP family"
+        )
     if len(ranges) == 2 and not behaviour.dual_stack:
         raise InvalidConfig("--service-cluster-ip-range[0] can only hold one entry while IPv6DualStack is off")
     if ranges[0].size < rule("minimum_service_range_size"):
@@ -231,9 +233,7 @@ class ServiceAddresses:
     257
     """
 
-    def __init__(
-        self, ranges: Iterable[Cidr], behaviour: Behaviour, *, rng: np.random.Generator | None = None
-    ) -> None:
+    def __init__(self, ranges: Iterable[Cidr], behaviour: Behaviour, *, rng: np.random.Generator | None = None) -> None:
         self._behaviour = behaviour
         self._rng = rng
         self._ranges: dict[IPFamily, list[ServiceRange]] = {}

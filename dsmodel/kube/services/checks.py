@@ -41,7 +41,14 @@ if TYPE_CHECKING:
 
     from dsmodel.kube.behaviour import Behaviour
 
-__all__ = ["ip_field_errors", "ip_family_of", "service_errors", "traffic_combination_errors"]
+__all__ = [
+    "SOURCE_RANGES_ANNOTATION",
+    "ip_family_of",
+    "ip_field_errors",
+    "metadata_errors",
+    "service_errors",
+    "traffic_combination_errors",
+]
 
 SOURCE_RANGES_ANNOTATION = "service.beta.kubernetes.io/load-balancer-source-ranges"
 
@@ -61,8 +68,8 @@ def service_errors(
     metadata: Mapping[str, Any],
     *,
     behaviour: Behaviour,
-    old: ServiceSpec | None = None,
-    old_metadata: Mapping[str, Any] | None = None,
+    stored: tuple[ServiceSpec, Mapping[str, Any]] | None = None,
+    ips_checked: bool = False,
 ) -> list[FieldError]:
     """Validate a whole Service.
 
@@ -74,10 +81,10 @@ def service_errors(
         ``metadata``; its annotations may carry source ranges.
     behaviour : Behaviour
         Of the server.
-    old : ServiceSpec, optional
-        As stored, on an update: its values excuse equal ones.
-    old_metadata : mapping, optional
-        As stored.
+    stored : tuple of (ServiceSpec, mapping), optional
+        Spec and metadata as stored, on an update: stored values excuse equal ones.
+    ips_checked : bool
+        `ip_field_errors` had nothing to say before allocation, so that it has nothing to say now.
 
     Returns
     -------
@@ -89,6 +96,7 @@ def service_errors(
     None
         Every spec has an answer.
     """
+    old = stored[0] if stored is not None else None
     found = metadata_errors(metadata, behaviour=behaviour) if old is None else []
     if not spec.ports and not spec.is_headless and spec.type != "ExternalName":
         found.append(required("spec.ports"))
@@ -98,12 +106,15 @@ def service_errors(
     if spec.selector:
         found += label_errors(spec.selector, "spec.selector")
     found += _affinity_errors(spec)
-    found += ip_field_errors(spec, behaviour=behaviour, old=old)
-    found += _external_ip_errors(spec, behaviour, old)
+    if not ips_checked:
+        found += ip_field_errors(spec, behaviour=behaviour, old=old)
+    if spec.external_ips:
+        found += _external_ip_errors(spec, behaviour, old)
     if spec.type not in _TYPES:
         found.append(not_supported("spec.type", spec.type, _TYPES))
     found += _repeated_port_errors(spec)
-    found += _source_range_errors(spec, metadata, behaviour, (old, old_metadata))
+    if spec.source_ranges or metadata.get("annotations"):
+        found += _source_range_errors(spec, metadata, behaviour, stored)
     found += _load_balancer_errors(spec, behaviour)
     found += _traffic_errors(spec, behaviour)
     return found + _mixed_protocol_errors(spec, behaviour, old)
@@ -214,8 +225,6 @@ def ip_field_errors(spec: ServiceSpec, *, behaviour: Behaviour, old: ServiceSpec
         found.append(not_supported("spec.ipFamilyPolicy", spec.ip_family_policy, _POLICIES))
     if ips and not (len(ips) == 1 and ips[0] == NONE):
         found += _address_errors(spec, ips, behaviour, old)
-    elif not ips:
-        return found
     return found
 
 
@@ -279,7 +288,9 @@ def _type_errors(spec: ServiceSpec, behaviour: Behaviour) -> list[FieldError]:
     found: list[FieldError] = []
     if spec.type == "LoadBalancer" and behaviour.families.generation == "rest":
         words = f"may not expose port {_KUBELET_PORT} externally since it is used by kubelet"
-        found += [invalid(f"spec.ports[{i}]", p.port, words) for i, p in enumerate(spec.ports) if p.port == _KUBELET_PORT]
+        found += [
+            invalid(f"spec.ports[{i}]", p.port, words) for i, p in enumerate(spec.ports) if p.port == _KUBELET_PORT
+        ]
     if spec.needs_node_ports and spec.is_headless:
         words = f"may not be set to 'None' for {spec.type} services"
         found.append(invalid("spec.clusterIPs[0]", NONE, words))
@@ -422,10 +433,9 @@ def _source_range_errors(
     spec: ServiceSpec,
     metadata: Mapping[str, Any],
     behaviour: Behaviour,
-    stored: tuple[ServiceSpec | None, Mapping[str, Any] | None],
+    stored: tuple[ServiceSpec, Mapping[str, Any]] | None,
 ) -> list[FieldError]:
     """Check source ranges from the field or the annotation."""
-    old, old_metadata = stored
     annotation = (metadata.get("annotations") or {}).get(SOURCE_RANGES_ANNOTATION)
     if spec.source_ranges:
         path, texts, shown = "spec.LoadBalancerSourceRanges", spec.source_ranges, f"[{' '.join(spec.source_ranges)}]"
@@ -440,11 +450,11 @@ def _source_range_errors(
         bad = any(cidr_complaints(text.strip(), syntax=behaviour.address_syntax) for text in texts)
         words = "must be a list of IP ranges. For example, 10.240.0.0/24,10.250.0.0/24 "
         return [*found, invalid(path, shown, words)] if bad else found
-    if not spec.source_ranges and old is not None:
-        before = ((old_metadata or {}).get("annotations") or {}).get(SOURCE_RANGES_ANNOTATION)
+    if not spec.source_ranges and stored is not None:
+        before = (stored[1].get("annotations") or {}).get(SOURCE_RANGES_ANNOTATION)
         if before == annotation:
             return found
-    excused = (old.source_ranges or []) if old is not None else []
+    excused = (stored[0].source_ranges or []) if stored is not None else []
     for index, text in enumerate(texts):
         lenient = behaviour.address_syntax == "strict" and text in excused
         complaints = cidr_complaints(text.strip(), syntax="sloppy" if lenient else behaviour.address_syntax)
@@ -485,13 +495,17 @@ def _traffic_errors(spec: ServiceSpec, behaviour: Behaviour) -> list[FieldError]
     policy = spec.internal_traffic_policy
     if policy is not None and policy not in _TRAFFIC:
         found.append(not_supported("spec.internalTrafficPolicy", policy, _TRAFFIC))
-    elif policy is None and behaviour.internal_traffic_policy:
-        if behaviour.internal_policy_everywhere or spec.type in {"ClusterIP", "NodePort", "LoadBalancer"}:
-            found.append(required("spec.internalTrafficPolicy"))
+    elif policy is None and behaviour.internal_traffic_policy and _wants_internal_policy(spec, behaviour):
+        found.append(required("spec.internalTrafficPolicy"))
     distribution = spec.traffic_distribution
     if distribution is not None and distribution not in behaviour.traffic_distributions:
         found.append(not_supported("spec.trafficDistribution", distribution, behaviour.traffic_distributions))
     return found
+
+
+def _wants_internal_policy(spec: ServiceSpec, behaviour: Behaviour) -> bool:
+    """Say whether the type must have an internal traffic policy."""
+    return behaviour.internal_policy_everywhere or spec.type in {"ClusterIP", "NodePort", "LoadBalancer"}
 
 
 def _external_policy_errors(spec: ServiceSpec, behaviour: Behaviour) -> list[FieldError]:

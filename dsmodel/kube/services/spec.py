@@ -143,21 +143,23 @@ def write_spec(spec: ServiceSpec) -> dict[str, Any]:
     {'clusterIP': 'None', 'clusterIPs': ['None'], 'type': 'ClusterIP'}
     """
     written: dict[str, Any] = {}
-    if spec.ports:
-        written["ports"] = [_write_port(port) for port in spec.ports]
-    for key, name in _WRITTEN_LISTED:
+    for key, name, pointer in _WRITTEN:
         value = getattr(spec, name)
-        if value is not None and value != "" and value is not False and value != 0 and value != [] and value != {}:
-            written[key] = list(value) if isinstance(value, list) else value
-    if spec.selector:
-        written["selector"] = dict(spec.selector)
-    if spec.affinity_config is not None:
-        written["sessionAffinityConfig"] = spec.affinity_config
-    for key, name in _WRITTEN_POINTERS:
-        value = getattr(spec, name)
-        if value is not None:
-            written[key] = value
+        if value is None or (not pointer and not value):
+            continue
+        if key == "ports":
+            value = [_write_port(port) for port in value]
+        elif isinstance(value, (list, dict)):
+            value = _copied(value)
+        written[key] = value
     return written
+
+
+def _copied(value: Any) -> Any:
+    """Copy lists and maps."""
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    return list(value) if isinstance(value, list) else value
 
 
 def default_spec(spec: ServiceSpec, behaviour: Behaviour) -> None:
@@ -199,9 +201,9 @@ def default_spec(spec: ServiceSpec, behaviour: Behaviour) -> None:
     )
     if accessible and not spec.external_traffic_policy:
         spec.external_traffic_policy = "Cluster"
-    if behaviour.internal_traffic_policy and spec.internal_traffic_policy is None:
-        if behaviour.internal_policy_everywhere or spec.type in {"ClusterIP", "NodePort", "LoadBalancer"}:
-            spec.internal_traffic_policy = "Cluster"
+    internal = behaviour.internal_policy_everywhere or spec.type in {"ClusterIP", "NodePort", "LoadBalancer"}
+    if behaviour.internal_traffic_policy and internal and spec.internal_traffic_policy is None:
+        spec.internal_traffic_policy = "Cluster"
     if behaviour.node_port_control and spec.type == "LoadBalancer" and spec.allocate_node_ports is None:
         spec.allocate_node_ports = True
     if behaviour.policy_inferred_early and behaviour.dual_stack and spec.type != "ExternalName":
@@ -296,7 +298,11 @@ def _affinity(value: object, key: str, go_type: str) -> dict[str, Any]:
     if not isinstance(client, dict):
         raise _mistyped(client, "SessionAffinityConfig", f"spec.{key}.clientIP", "v1.ClientIPConfig")
     seconds = client.get("timeoutSeconds")
-    return {"clientIP": {} if seconds is None else {"timeoutSeconds": _number(seconds, f"{key}.clientIP.timeoutSeconds", "int32")}}
+    return {
+        "clientIP": {}
+        if seconds is None
+        else {"timeoutSeconds": _number(seconds, f"{key}.clientIP.timeoutSeconds", "int32")}
+    }
 
 
 def _ports(value: object, key: str, go_type: str) -> list[ServicePort]:
@@ -314,21 +320,16 @@ def _port(entry: object) -> ServicePort:
     if not isinstance(entry, dict):
         raise _mistyped(entry, "ServiceSpec", "spec.ports", "v1.ServicePort")
     for key, value in entry.items():
-        if value is None:
-            continue
-        if key == "port":
-            read.port = _port_number(value, key)
-        elif key == "protocol":
-            read.protocol = _port_text(value, key)
-        elif key == "name":
-            read.name = _port_text(value, key)
-        elif key == "targetPort":
-            read.target_port = value if isinstance(value, str) else _port_number(value, key)
-        elif key == "nodePort":
-            read.node_port = _port_number(value, key)
-        elif key == "appProtocol":
-            read.app_protocol = _port_text(value, key)
+        entry_of = _PORT_FIELDS.get(key)
+        if entry_of is not None and value is not None:
+            name, reader = entry_of
+            setattr(read, name, reader(value, key))
     return read
+
+
+def _target(value: object, key: str) -> int | str:
+    """Read a port number or name."""
+    return value if isinstance(value, str) else _port_number(value, key)
 
 
 def _port_number(value: object, key: str) -> int:
@@ -345,6 +346,15 @@ def _port_text(value: object, key: str) -> str:
     return value
 
 
+# JSON field of a port -> attribute, reader
+_PORT_FIELDS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
+    "name": ("name", _port_text),
+    "protocol": ("protocol", _port_text),
+    "appProtocol": ("app_protocol", _port_text),
+    "port": ("port", _port_number),
+    "targetPort": ("target_port", _target),
+    "nodePort": ("node_port", _port_number),
+}
 # JSON field -> attribute, reader, Go type
 _FIELDS: dict[str, tuple[str, Callable[[Any, str, str], Any], str]] = {
     "ports": ("ports", _ports, "[]v1.ServicePort"),
@@ -368,25 +378,26 @@ _FIELDS: dict[str, tuple[str, Callable[[Any, str, str], Any], str]] = {
     "internalTrafficPolicy": ("internal_traffic_policy", _text, "v1.ServiceInternalTrafficPolicy"),
     "trafficDistribution": ("traffic_distribution", _text, "string"),
 }
-# fields left out when zero; the rest are pointers, left out when nil
-_WRITTEN_LISTED = (
-    ("clusterIP", "cluster_ip"),
-    ("clusterIPs", "cluster_ips"),
-    ("type", "type"),
-    ("externalIPs", "external_ips"),
-    ("sessionAffinity", "session_affinity"),
-    ("loadBalancerIP", "load_balancer_ip"),
-    ("loadBalancerSourceRanges", "source_ranges"),
-    ("externalName", "external_name"),
-    ("externalTrafficPolicy", "external_traffic_policy"),
-    ("healthCheckNodePort", "health_check_node_port"),
-    ("publishNotReadyAddresses", "publish_not_ready_addresses"),
-    ("ipFamilies", "ip_families"),
-)
-_WRITTEN_POINTERS = (
-    ("ipFamilyPolicy", "ip_family_policy"),
-    ("allocateLoadBalancerNodePorts", "allocate_node_ports"),
-    ("loadBalancerClass", "load_balancer_class"),
-    ("internalTrafficPolicy", "internal_traffic_policy"),
-    ("trafficDistribution", "traffic_distribution"),
+# JSON field, attribute, whether it is a pointer, in the API's order; others are left out when zero, pointers when nil
+_WRITTEN = (
+    ("ports", "ports", False),
+    ("selector", "selector", False),
+    ("clusterIP", "cluster_ip", False),
+    ("clusterIPs", "cluster_ips", False),
+    ("type", "type", False),
+    ("externalIPs", "external_ips", False),
+    ("sessionAffinity", "session_affinity", False),
+    ("loadBalancerIP", "load_balancer_ip", False),
+    ("loadBalancerSourceRanges", "source_ranges", False),
+    ("externalName", "external_name", False),
+    ("externalTrafficPolicy", "external_traffic_policy", False),
+    ("healthCheckNodePort", "health_check_node_port", False),
+    ("publishNotReadyAddresses", "publish_not_ready_addresses", False),
+    ("sessionAffinityConfig", "affinity_config", True),
+    ("ipFamilies", "ip_families", False),
+    ("ipFamilyPolicy", "ip_family_policy", True),
+    ("allocateLoadBalancerNodePorts", "allocate_node_ports", True),
+    ("loadBalancerClass", "load_balancer_class", True),
+    ("internalTrafficPolicy", "internal_traffic_policy", True),
+    ("trafficDistribution", "traffic_distribution", True),
 )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsmodel.addresses.cidr import IPFamily, format_address
 from dsmodel.errors import AlreadyAllocated, NotInRange, PoolFull, Rejected
-from dsmodel.kube.families import FamilyBefore, FamilyOutcome, FamilyShape, resolve
+from dsmodel.kube.families import FamilyBefore, FamilyOutcome, FamilyShape, Refusal, resolve
 from dsmodel.kube.fields import FieldError, GoList, exists, internal_error, invalid, rejected
 from dsmodel.kube.ports import grant_node_ports, regrant_node_ports
 from dsmodel.kube.services.checks import ip_family_of, ip_field_errors, service_errors, traffic_combination_errors
@@ -107,7 +107,7 @@ def create_service(spec: ServiceSpec, metadata: Mapping[str, Any], backend: Back
             _refuse(ip_field_errors(spec, behaviour=backend.behaviour), grants)
             _serve_new(spec, backend, grants)
             drop_disabled(spec, None, backend.behaviour)
-            _refuse(service_errors(spec, metadata, behaviour=backend.behaviour), grants)
+            _refuse(service_errors(spec, metadata, behaviour=backend.behaviour, ips_checked=True), grants)
         if taken:
             raise exists("services", grants.name)
     except Rejected:
@@ -138,9 +138,9 @@ def change_service(spec: ServiceSpec, metadata: Mapping[str, Any], stored: Store
     grants = _grants(metadata, backend)
     try:
         if backend.behaviour.families.generation == "rest":
-            _change_validated_first(spec, metadata, stored, backend, grants)
+            _change_validated_first(spec, metadata, stored, backend=backend, grants=grants)
         else:
-            _change_allocated_first(spec, metadata, stored, backend, grants)
+            _change_allocated_first(spec, metadata, stored, backend=backend, grants=grants)
     except Rejected:
         grants.revert(backend.addresses, backend.ports)
         raise
@@ -207,11 +207,11 @@ def _serve_new(spec: ServiceSpec, backend: Backend, grants: Grants) -> None:
 
 
 def _change_validated_first(
-    spec: ServiceSpec, metadata: Mapping[str, Any], stored: Stored, backend: Backend, grants: Grants
+    spec: ServiceSpec, metadata: Mapping[str, Any], stored: Stored, *, backend: Backend, grants: Grants
 ) -> None:
     """Change a Service as the server did until 1.22; its second pass trims a late SingleStack."""
     behaviour, old = backend.behaviour, stored.spec
-    _prepare(spec, metadata, stored, backend, grants)
+    _prepare(spec, metadata, stored, backend=backend, grants=grants)
     if spec.type != "ExternalName":
         _decide_families(spec, old, backend, grants)
     _reallocate_ips(spec, old, backend, grants)
@@ -223,11 +223,11 @@ def _change_validated_first(
     if old.needs_node_ports and not spec.needs_node_ports:
         spec.external_traffic_policy = ""
     _refuse(traffic_combination_errors(spec), grants)
-    _prepare(spec, metadata, stored, backend, grants)
+    _prepare(spec, metadata, stored, backend=backend, grants=grants)
 
 
 def _prepare(
-    spec: ServiceSpec, metadata: Mapping[str, Any], stored: Stored, backend: Backend, grants: Grants
+    spec: ServiceSpec, metadata: Mapping[str, Any], stored: Stored, *, backend: Backend, grants: Grants
 ) -> None:
     """Carry over, clear and validate a change."""
     behaviour, old = backend.behaviour, stored.spec
@@ -244,7 +244,7 @@ def _prepare(
 
 
 def _change_allocated_first(
-    spec: ServiceSpec, metadata: Mapping[str, Any], stored: Stored, backend: Backend, grants: Grants
+    spec: ServiceSpec, metadata: Mapping[str, Any], stored: Stored, *, backend: Backend, grants: Grants
 ) -> None:
     """Change a Service as the server does since 1.23."""
     behaviour, old = backend.behaviour, stored.spec
@@ -266,9 +266,10 @@ def _update_errors(
     spec: ServiceSpec, metadata: Mapping[str, Any], stored: Stored, behaviour: Behaviour
 ) -> list[FieldError]:
     """Validate a change."""
-    return change_errors(spec, stored.spec, behaviour) + service_errors(
-        spec, metadata, behaviour=behaviour, old=stored.spec, old_metadata=stored.metadata
-    )
+    pair = (stored.spec, stored.metadata)
+    checked = behaviour.families.generation == "store"
+    changed = change_errors(spec, stored.spec, behaviour)
+    return changed + service_errors(spec, metadata, behaviour=behaviour, stored=pair, ips_checked=checked)
 
 
 def family_shape(spec: ServiceSpec, old: ServiceSpec | None, cluster: tuple[str, ...]) -> FamilyShape:
@@ -325,10 +326,10 @@ def _decide_families(spec: ServiceSpec, old: ServiceSpec | None, backend: Backen
     return False
 
 
-def _complaint(refusal: Any, outcome: FamilyOutcome, spec: ServiceSpec) -> FieldError:  # noqa: ANN401 - a Refusal
+def _complaint(refusal: Refusal, outcome: FamilyOutcome, spec: ServiceSpec) -> FieldError:
     """Print a refusal of the table with this Service's values."""
     ips = spec.cluster_ips[: outcome.ip_count] if spec.cluster_ips and spec.cluster_ip != NONE else spec.cluster_ips
-    values = {"policy": outcome.policy, "cluster_ips": GoList(ips), "family": refusal.family}
+    values: dict[str, object] = {"policy": outcome.policy, "cluster_ips": GoList(ips), "family": refusal.family}
     return invalid(refusal.path, values[refusal.value], refusal.detail)
 
 
@@ -338,19 +339,20 @@ def _allocate_ips(spec: ServiceSpec, backend: Backend, grants: Grants) -> None:
         return
     if not backend.behaviour.dual_stack:
         primary = IPFamily(backend.addresses.families[0])
-        spec.cluster_ip = _take_ip(primary, spec.cluster_ip, spec.cluster_ips, backend, grants)
+        spec.cluster_ip = _take_ip(primary, spec.cluster_ip, shown=spec.cluster_ips, backend=backend, grants=grants)
         spec.cluster_ips = [spec.cluster_ip]
         return
     families = spec.ip_families or []
     asked = list(spec.cluster_ips or ()) + [""] * (len(families) - len(spec.cluster_ips or ()))
-    granted = [_take_ip(IPFamily(f), text, asked, backend, grants) for f, text in zip(families, asked, strict=False)]
+    granted = [
+        _take_ip(IPFamily(f), text, shown=asked, backend=backend, grants=grants)
+        for f, text in zip(families, asked, strict=False)
+    ]
     spec.cluster_ips = granted
     spec.cluster_ip = granted[0]
 
 
-def _take_ip(
-    family: IPFamily, text: str, shown: list[str] | None, backend: Backend, grants: Grants
-) -> str:
+def _take_ip(family: IPFamily, text: str, *, shown: list[str] | None, backend: Backend, grants: Grants) -> str:
     """Reserve the address asked for, or take any."""
     if not text:
         try:
@@ -360,16 +362,20 @@ def _take_ip(
         grants.ips.append((family, value))
         return format_address(family, value)
     address = read_ip(text)
-    try:
-        if address is None:
-            raise NotInRange("not an address")
-        backend.addresses.allocate(family, address, owner=grants.owner)
-    except (AlreadyAllocated, NotInRange) as error:
-        old_words = backend.behaviour.families.generation == "rest"
-        words = f"failed to allocated ip:{text} with error:{error}" if old_words else f"failed to allocate IP {text}: {error}"
-        _refuse([invalid("spec.clusterIPs", GoList(shown), words)], grants)
+    problem = "not an address"
+    if address is not None:
+        try:
+            backend.addresses.allocate(family, address, owner=grants.owner)
+        except (AlreadyAllocated, NotInRange) as error:
+            problem = str(error)
+        else:
+            grants.ips.append(address)
+            return text
+    if backend.behaviour.families.generation == "rest":
+        words = f"failed to allocated ip:{text} with error:{problem}"
     else:
-        grants.ips.append(address)
+        words = f"failed to allocate IP {text}: {problem}"
+    _refuse([invalid("spec.clusterIPs", GoList(shown), words)], grants)
     return text
 
 
@@ -395,7 +401,10 @@ def _reallocate_ips(spec: ServiceSpec, old: ServiceSpec, backend: Backend, grant
     if len(before) == 1 and len(after) == 2:
         asked = list(spec.cluster_ips or ())[:2]
         asked += [""] * (2 - len(asked))
-        spec.cluster_ips = [asked[0], _take_ip(IPFamily(after[1]), asked[1], asked, backend, grants)]
+        spec.cluster_ips = [
+            asked[0],
+            _take_ip(IPFamily(after[1]), asked[1], shown=asked, backend=backend, grants=grants),
+        ]
     elif len(before) == 2 and len(after) == 1:
         second = read_ip((old.cluster_ips or ["", ""])[1])
         if second is not None:

@@ -157,21 +157,15 @@ def clear_for_type(spec: ServiceSpec, old: ServiceSpec, behaviour: Behaviour) ->
         Every pair has an answer.
     """
     if old.type != "ExternalName" and spec.type == "ExternalName":
-        if spec.cluster_ip == old.cluster_ip and (spec.cluster_ips or []) == (old.cluster_ips or []):
-            spec.cluster_ip = ""
-            spec.cluster_ips = None
-        if spec.ip_families == old.ip_families:
-            spec.ip_families = None
-        if spec.ip_family_policy == old.ip_family_policy:
-            spec.ip_family_policy = None
+        _clear_ip_fields(spec, old)
     if old.needs_node_ports and not spec.needs_node_ports:
         before = {port.node_port for port in old.ports}
         if all(not port.node_port or port.node_port in before for port in spec.ports):
             for port in spec.ports:
                 port.node_port = 0
-    if old.needs_health_check_port and not spec.needs_health_check_port:
-        if spec.health_check_node_port == old.health_check_node_port:
-            spec.health_check_node_port = 0
+    same_check_port = spec.health_check_node_port == old.health_check_node_port
+    if old.needs_health_check_port and not spec.needs_health_check_port and same_check_port:
+        spec.health_check_node_port = 0
     if old.type == "LoadBalancer" and spec.type != "LoadBalancer":
         if spec.allocate_node_ports == old.allocate_node_ports:
             spec.allocate_node_ports = None
@@ -179,6 +173,17 @@ def clear_for_type(spec: ServiceSpec, old: ServiceSpec, behaviour: Behaviour) ->
             spec.load_balancer_class = None
     if behaviour.families.generation == "store":
         _clear_external_policy(spec, old, behaviour)
+
+
+def _clear_ip_fields(spec: ServiceSpec, old: ServiceSpec) -> None:
+    """Clear untouched addresses, families and policy of what becomes an ExternalName Service."""
+    if spec.cluster_ip == old.cluster_ip and (spec.cluster_ips or []) == (old.cluster_ips or []):
+        spec.cluster_ip = ""
+        spec.cluster_ips = None
+    if spec.ip_families == old.ip_families:
+        spec.ip_families = None
+    if spec.ip_family_policy == old.ip_family_policy:
+        spec.ip_family_policy = None
 
 
 def _clear_external_policy(spec: ServiceSpec, old: ServiceSpec, behaviour: Behaviour) -> None:
@@ -240,12 +245,13 @@ def change_errors(spec: ServiceSpec, old: ServiceSpec, behaviour: Behaviour) -> 
     if spec.type != "ExternalName" and old.type != "ExternalName":
         found += _ip_changes(spec, old, behaviour)
         found += _family_changes(spec, old, behaviour)
-    if behaviour.load_balancer_class and old.type == spec.type == "LoadBalancer":
-        if old.load_balancer_class != spec.load_balancer_class:
-            found.append(invalid("spec.loadBalancerClass", spec.load_balancer_class, "may not change once set"))
-    if behaviour.families.generation == "store" and old.needs_health_check_port and spec.needs_health_check_port:
-        if old.health_check_node_port != spec.health_check_node_port:
-            found.append(forbidden("spec.healthCheckNodePort", "field is immutable"))
+    both_balance = old.type == spec.type == "LoadBalancer"
+    if behaviour.load_balancer_class and both_balance and old.load_balancer_class != spec.load_balancer_class:
+        found.append(invalid("spec.loadBalancerClass", spec.load_balancer_class, "may not change once set"))
+    both_check = old.needs_health_check_port and spec.needs_health_check_port
+    changes = old.health_check_node_port != spec.health_check_node_port
+    if behaviour.families.generation == "store" and both_check and changes:
+        found.append(forbidden("spec.healthCheckNodePort", "field is immutable"))
     return found
 
 
