@@ -17,6 +17,7 @@ import numpy as np
 
 from dsmodel.errors import InvalidInput, Reason
 from dsmodel.pools import probing
+from dsmodel.pools.arrivals import Arrivals, row_numbers
 from dsmodel.pools.contract import Allocation
 from dsmodel.pools.runs import RunRows
 from dsmodel.pools.words import WordRows
@@ -143,13 +144,16 @@ class RangeGrid:
         """
         return np.uint64(min(self.usable, (1 << 64) - 1)) - self.used_per_row().astype(np.uint64)
 
-    def allocate_next(self, rows: NDArray[np.integer] | Sequence[int]) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
+    def allocate_next(
+        self, rows: Arrivals | NDArray[np.integer] | Sequence[int]
+    ) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
         """Take the next free ordinal of a row, for many requests in order of arrival.
 
         Parameters
         ----------
-        rows : array of integers, shape (requests,)
-            The row each request asks; any order, repeats welcome.
+        rows : array of integers, shape (requests,), or Arrivals
+            The row each request asks; any order, repeats welcome. Who asks several grids for the same requests, one
+            per family, counts them once: ``Arrivals.of(rows)``.
 
         Returns
         -------
@@ -167,69 +171,31 @@ class RangeGrid:
         >>> RangeGrid(1, 2).allocate_next([0, 0, 0])
         (array([0, 1, 0], dtype=uint32), array([ True,  True, False]))
         """
-        wanted = _integers(rows, "rows")
-        n = len(wanted)
-        if n == 0:
-            return np.empty(0, dtype=np.uint32), np.empty(0, dtype=bool)
-        if int(wanted.min()) < 0 or int(wanted.max()) >= self.rows:
-            inside = (wanted >= 0) & (wanted < self.rows)
+        arrivals = rows if isinstance(rows, Arrivals) else Arrivals.of(rows)
+        n = len(arrivals.rows)
+        if arrivals.lowest < 0 or len(arrivals.counts) > self.rows:
+            inside = (arrivals.rows >= 0) & (arrivals.rows < self.rows)
             ordinals, ok = np.zeros(n, dtype=np.uint32), np.zeros(n, dtype=bool)
-            ordinals[inside], ok[inside] = self.allocate_next(wanted[inside])
+            ordinals[inside], ok[inside] = self.allocate_next(arrivals.rows[inside])
             return ordinals, ok
-        counts_all = np.bincount(wanted, minlength=0)
-        asked = np.flatnonzero(counts_all)
-        counts = counts_all[asked]
-        granted, flat = self.allocate_counts(asked, counts)
-        order = _arrival(wanted, n)
-        full = bool((granted < counts).any())
-        if full:
-            step = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
-            hit = step < np.repeat(granted, counts)
-        if order is None and not full:
-            return flat, np.ones(n, dtype=bool)
-        ordinals, ok = np.zeros(n, dtype=np.uint32), np.ones(n, dtype=bool)
-        if full:
-            places = np.arange(n) if order is None else order
-            ok[places[~hit]] = False
-            ordinals[places[hit]] = flat
-        else:
-            ordinals[order] = flat
-        return ordinals, ok
-
-    def allocate_counts(
-        self, rows: NDArray[np.intp], counts: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
-        """Take the next free ordinals of rows whose requests are already counted.
-
-        Parameters
-        ----------
-        rows : ndarray of intp, shape (m,)
-            Rows of the grid, ascending and distinct.
-        counts : ndarray of int64, shape (m,)
-            How many ordinals each row is asked for, at least 1.
-
-        Returns
-        -------
-        tuple of (int64[m], uint32[granted])
-            How many each row granted, and the ordinals in order of grant, row after row.
-
-        Raises
-        ------
-        None
-            A full row grants fewer.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> RangeGrid(3, 2).allocate_counts(np.array([0, 2]), np.array([1, 3]))
-        (array([1, 2]), array([0, 0, 1], dtype=uint32))
-        """
+        asked = np.flatnonzero(arrivals.counts)
+        if not len(asked):
+            return np.empty(0, dtype=np.uint32), np.empty(0, dtype=bool)
         self._own()
-        granted, flat = self._slots.take_next(rows, counts, self._cursor[rows].astype(np.int64))
-        ends = np.cumsum(granted)
+        cursors, counts = self._cursor[asked].astype(np.int64), arrivals.counts[asked]
+        granted, straight, flat = self._slots.take_next(asked, counts, cursors)
+        ordinals = self._cursor[arrivals.rows]
+        ordinals += arrivals.ranks
+        ok = np.ones(n, dtype=bool)
+        last = cursors + granted - 1
+        if not straight.all():
+            bent = ~straight
+            ends = np.cumsum(granted[bent])
+            last[bent] = np.append(flat, np.uint32(0))[ends - 1]
+            _scatter(arrivals, (asked[bent], granted[bent], ends), flat, ordinals=ordinals, ok=ok)
         some = granted > 0
-        self._cursor[rows[some]] = self._behind(flat[ends[some] - 1])
-        return granted, flat
+        self._cursor[asked[some]] = self._behind(last[some])
+        return ordinals, ok
 
     def allocate(
         self, rows: NDArray[np.integer] | Sequence[int], ordinals: NDArray[np.integer] | Sequence[int]
@@ -456,7 +422,7 @@ class RangeGrid:
         >>> grid.allocate_next([0, 0, 0])[0]
         array([6, 7, 0], dtype=uint32)
         """
-        row, ordinal = self._known(rows), _integers(ordinals, "ordinals")
+        row, ordinal = self._known(rows), row_numbers(ordinals, "ordinals")
         if len(row) != len(ordinal):
             raise InvalidInput(f"{len(row)} rows and {len(ordinal)} ordinals: expected one ordinal a row")
         self._own()
@@ -553,7 +519,7 @@ class RangeGrid:
 
     def _known(self, rows: NDArray[np.integer] | Sequence[int]) -> NDArray[np.integer]:
         """Return rows, all of which the grid has."""
-        row = _integers(rows, "rows")
+        row = row_numbers(rows, "rows")
         if len(row) and (int(row.min()) < 0 or int(row.max()) >= self.rows):
             raise InvalidInput(f"rows {int(row.min())} to {int(row.max())}: the grid has rows 0 to {self.rows - 1}")
         return row
@@ -562,7 +528,7 @@ class RangeGrid:
         self, rows: NDArray[np.integer] | Sequence[int], ordinals: NDArray[np.integer] | Sequence[int]
     ) -> tuple[NDArray[np.intp], NDArray[np.integer], NDArray[np.bool_]]:
         """Return rows, ordinals, and where they may be handed out."""
-        row, ordinal = _integers(rows, "rows"), _integers(ordinals, "ordinals")
+        row, ordinal = row_numbers(rows, "rows"), row_numbers(ordinals, "ordinals")
         if len(row) != len(ordinal):
             raise InvalidInput(f"{len(row)} rows and {len(ordinal)} ordinals: expected one ordinal a row")
         inside = (row >= 0) & (row < self.rows) & (ordinal >= self._low) & (ordinal < self._high)
@@ -589,22 +555,21 @@ class RangeGrid:
         return f"<RangeGrid {self.rows} x {self._width}, {self.used} used>"
 
 
-def _integers(values: NDArray[np.integer] | Sequence[int], name: str) -> NDArray[np.integer]:
-    """Return a 1-D array of integers."""
-    array = np.asarray(values)
-    if array.size == 0:
-        return np.empty(0, dtype=np.intp)
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise InvalidInput(f"{name} of dtype {array.dtype} and shape {array.shape}: expected a 1-D array of integers")
-    return array
-
-
-def _arrival(rows: NDArray[np.integer], n: int) -> NDArray[np.intp] | None:
-    """Return the requests by row and, within a row, by arrival; None when they already are."""
-    if bool((rows[1:] >= rows[:-1]).all()):
-        return None
-    width = np.uint64(n.bit_length())
-    keys = (rows.astype(np.uint64) << width) | np.arange(n, dtype=np.uint64)
-    keys.sort()
-    keys &= (np.uint64(1) << width) - np.uint64(1)
-    return keys.view(np.int64)
+def _scatter(
+    arrivals: Arrivals,
+    bent: tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.int64]],
+    flat: NDArray[np.uint32],
+    *,
+    ordinals: NDArray[np.uint32],
+    ok: NDArray[np.bool_],
+) -> None:
+    """Give the requests of the bent rows (rows, grants, end of each in ``flat``) what their rows granted."""
+    rows, granted, ends = bent
+    place = np.full(len(arrivals.counts), -1, dtype=np.int64)
+    place[rows] = np.arange(len(rows))
+    asking = np.flatnonzero(place[arrivals.rows] >= 0)
+    row, rank = place[arrivals.rows[asking]], arrivals.ranks[asking].astype(np.int64)
+    hit = rank < granted[row]
+    ordinals[asking] = 0
+    ordinals[asking[hit]] = flat[(ends - granted)[row[hit]] + rank[hit]]
+    ok[asking] = hit

@@ -623,8 +623,8 @@ class OffsetPool:
         def scanned(n: int, start: int, stop: int) -> NDArray[np.uint64]:
             n = min(n, slots.count_free(start, stop))
             # narrow numbers, where they do, are drawn from the same stream twice as fast
-            kind = np.uint32 if stop < 1 << 32 else np.uint64
-            starts = source.integers(0, stop - start - 1, size=n, dtype=kind, endpoint=True)
+            kind: type[np.unsignedinteger] = np.uint32 if stop < 1 << 32 else np.uint64
+            starts: NDArray[np.unsignedinteger] = source.integers(0, stop - start - 1, n, dtype=kind, endpoint=True)
             if start:
                 starts += kind(start)
             return slots.take_scanned(starts, start, stop, in_order=in_order)

@@ -19,7 +19,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["distinct", "first_rows", "occupied", "sequence"]
+__all__ = ["distinct", "first_rows", "occupied", "sequence", "served"]
 
 _SMALL = 4096
 _FEW = 64
@@ -79,6 +79,64 @@ def _lowest_missing(kept: NDArray[np.uint64], n: int) -> NDArray[np.uint64]:
 def _merge_lowest(kept: NDArray[np.uint64], n: int) -> NDArray[np.uint64]:
     """Return ``kept`` and the lowest ``n`` ranks that are not in it, ascending."""
     return np.sort(np.concatenate([_lowest_missing(kept, n), kept]))
+
+
+def served(free: NDArray[np.bool_], starts: NDArray[np.uint8], waiting: int) -> tuple[NDArray[np.bool_], int]:
+    """Return which slots of a stretch linear probing takes, from the number of starts at each slot.
+
+    The requests at a slot are a queue; a free slot serves one of them, the others move on. The slots are laid out 64
+    to a column, so that one vector operation moves all columns one slot on: once to learn what each column adds to the
+    queue, once more, with the queue that enters each, to serve.
+
+    Parameters
+    ----------
+    free : ndarray of bool, shape (slots,)
+        Which slots are free; a multiple of 64.
+    starts : ndarray of uint8, shape (slots,)
+        Number of starts at each.
+    waiting : int
+        Requests that come from below.
+
+    Returns
+    -------
+    tuple of (bool[slots], int)
+        Which slots are taken, and how many requests move on past the last.
+
+    Raises
+    ------
+    None
+        Every input of the declared types has an answer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> free = np.ones(64, dtype=bool)
+    >>> starts = np.zeros(64, dtype=np.uint8)
+    >>> starts[[3, 62]] = 2, 5
+    >>> taken, waiting = served(free, starts, 1)
+    >>> np.flatnonzero(taken), waiting
+    (array([ 0,  3,  4, 62, 63]), 3)
+    """
+    columns = len(free) >> 6
+    change = np.empty((64, columns), dtype=np.int16)
+    np.subtract(starts.reshape(columns, 64).T, free.view(np.uint8).reshape(columns, 64).T, out=change, dtype=np.int16)
+    total = change[0].copy()
+    low = np.minimum(total, 0)
+    for row in change[1:]:
+        total += row
+        np.minimum(low, total, out=low)
+    # what enters a column: the queue never falls below what starts after its low leave
+    reach = np.cumsum(total, dtype=np.int64)
+    queue = np.maximum.accumulate(np.concatenate([[waiting], total - low.astype(np.int64) - reach])) + np.append(
+        0, reach
+    )
+    entering = queue[:-1].astype(np.int32)
+    idle = np.empty((64, columns), dtype=bool)
+    for row, unserved in zip(change, idle, strict=True):
+        entering += row
+        np.less(entering, 0, out=unserved)
+        np.maximum(entering, 0, out=entering)
+    return free & ~idle.T.reshape(-1), int(queue[-1])
 
 
 def sequence(ranks: NDArray[np.uint64], free: int) -> NDArray[np.uint64]:

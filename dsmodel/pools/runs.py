@@ -99,28 +99,37 @@ class RunRows:
 
     def take_next(
         self, rows: NDArray[np.intp], counts: NDArray[np.int64], cursors: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.uint32]]:
         """Take the next ``counts`` free slots of ascending distinct rows from their cursors on, with wrap.
 
-        Returns how many each row granted, and their ordinals in order of grant, row after row.
+        Returns how many each row granted; which rows granted straight on from the cursor; and for the others their
+        ordinals in order of grant, row after row.
         """
-        low, high, at = _keys(rows, self.low), _keys(rows, self.high), _keys(rows, cursors)
-        until = _keys(rows, cursors + counts)
-        if bool((until <= high).all()) and np.array_equal(self._used_below(at), self._used_below(until)):
-            self._turn(at, until)  # nothing in the way on any row: one run each
-            first = np.repeat((cursors - (np.cumsum(counts) - counts)).astype(np.uint32), counts)
-            return counts, first + np.arange(len(first), dtype=np.uint32)
-        below_low, below, below_high = self._free_below(low), self._free_below(at), self._free_below(high)
-        granted = np.minimum(counts, (below_high - below_low).astype(np.int64))
-        ahead = (below_high - below).astype(np.int64)  # free slots before the wrap
+        ends = np.minimum(cursors + counts, self.high)
+        begin, end = _keys(rows, cursors), _keys(rows, ends)
+        straight = (self._used_below(begin) == self._used_below(end)) & (cursors + counts <= self.high)
+        bent = np.flatnonzero(~straight)
+        if not len(bent):
+            self._turn(begin, end)
+            return counts, straight, np.empty(0, dtype=np.uint32)
+        granted = counts.copy()
+        granted[bent], keys = self._bent_keys(rows[bent], counts[bent], cursors=cursors[bent])
+        self._turn(begin[straight], end[straight])
+        self._flip(np.sort(keys))
+        return granted, straight, (keys & _ORDINAL).astype(np.uint32)
+
+    def _bent_keys(
+        self, rows: NDArray[np.intp], counts: NDArray[np.int64], *, cursors: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+        """Return how many each row grants and the keys, in order of grant, row after row."""
+        low, at, high = (self._free_below(_keys(rows, place)) for place in (self.low, cursors, self.high))
+        granted = np.minimum(counts, (high - low).view(np.int64))
+        ahead = (high - at).view(np.int64)  # free slots before the wrap
         ends = np.cumsum(granted)
-        step = np.arange(int(ends[-1]) if len(ends) else 0, dtype=np.int64) - np.repeat(ends - granted, granted)
+        step = np.arange(int(ends[-1]), dtype=np.int64) - np.repeat(ends - granted, granted)
         wrapped = step >= np.repeat(ahead, granted)
-        ranks = np.where(wrapped, np.repeat(below_low.astype(np.int64) - ahead, granted), np.repeat(below, granted))
-        keys = self._select((ranks + step).astype(np.uint64))
-        ordinals = (keys & _ORDINAL).astype(np.uint32)
-        self._flip(np.sort(keys) if wrapped.any() else keys)
-        return granted, ordinals
+        first = np.where(wrapped, np.repeat(low.view(np.int64) - ahead, granted), np.repeat(at.view(np.int64), granted))
+        return granted, self._select((first + step).view(np.uint64))
 
     def copy(self) -> Self:
         """Return independent rows."""

@@ -42,7 +42,7 @@ class WordRows:
     >>> import numpy as np
     >>> rows = WordRows(2, low=1, high=255, reserved=np.array([1], dtype=np.uint32))
     >>> rows.take_next(np.array([0, 1]), np.array([1, 2]), np.array([1, 254]))
-    (array([1, 2]), array([  2, 254,   2], dtype=uint32))
+    (array([1, 2]), array([False, False]), array([  2, 254,   2], dtype=uint32))
     """
 
     __slots__ = ("_blank", "_words", "high", "low")
@@ -104,10 +104,11 @@ class WordRows:
 
     def take_next(
         self, rows: NDArray[np.intp], counts: NDArray[np.int64], cursors: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.uint32]]:
         """Take the next ``counts`` free slots of ascending distinct rows from their cursors on, with wrap.
 
-        Returns how many each row granted, and their ordinals in order of grant, row after row.
+        Returns how many each row granted; which rows granted straight on from the cursor; and for the others their
+        ordinals in order of grant, row after row.
         """
         words = self._words[rows]
         run = _between(cursors, np.minimum(cursors + counts, self.high), words.shape[1])
@@ -115,14 +116,15 @@ class WordRows:
         if straight.all():
             words |= run
             self._words[rows] = words
-            ends = np.cumsum(counts)
-            ordinals = np.arange(ends[-1] if len(ends) else 0, dtype=np.uint32)
-            ordinals += np.repeat((cursors - (ends - counts)).astype(np.uint32), counts)
-            return counts, ordinals
+            return counts, straight, np.empty(0, dtype=np.uint32)
+        self._words[rows[straight]] |= run[straight]
+        bent = np.flatnonzero(~straight)
+        rest = counts[bent]
+        pieces = _pieces(len(bent), words.shape[1])
+        taken = [self._take_scattered(rows[bent[at]], rest[at], cursors=cursors[bent[at]]) for at in pieces]
         granted = counts.copy()
-        pieces = _pieces(len(rows), words.shape[1])
-        taken = [self._take_scattered(rows[at], granted[at], cursors=cursors[at]) for at in pieces]
-        return granted, np.concatenate(taken)
+        granted[bent] = rest
+        return granted, straight, np.concatenate(taken)
 
     def _take_scattered(
         self, rows: NDArray[np.intp], granted: NDArray[np.int64], *, cursors: NDArray[np.int64]
