@@ -10,14 +10,25 @@ _DOORS = {
     "ControlPlane": "control_plane",
     "KubeVersion": "versions",
     "NodeIPAM": "node_ipam",
+    "check_config": "config_checks",
     "check_flags": "flags",
     "config_from_flags": "flags",
+    "flags_from_config": "config_checks",
 }
 
-__all__ = ["ClusterConfig", "ControlPlane", "KubeVersion", "NodeIPAM", "check_flags", "config_from_flags"]
+__all__ = [
+    "ClusterConfig",
+    "ControlPlane",
+    "KubeVersion",
+    "NodeIPAM",
+    "check_config",
+    "check_flags",
+    "config_from_flags",
+    "flags_from_config",
+]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - a door opens on anything
+def __getattr__(name: str) -> Any:
     owner = _DOORS.get(name)
     if owner is None:
         raise AttributeError(f"module 'dsmodel.kube' has no attribute {name!r}; it offers {', '.join(__all__)}")

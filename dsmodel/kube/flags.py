@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from dsmodel.addresses.cidr import IPFamily
 
-__all__ = ["COMPONENTS", "check_flags", "config_from_flags"]
+__all__ = ["COMPONENTS", "check_flags", "config_from_flags", "findings_frame", "judge_flags"]
 
 COMPONENTS: dict[str, tuple[dict[str, str], Callable[[CommandLine], None]]] = {
     "kube-apiserver": (APISERVER_FLAGS, judge_apiserver),
@@ -75,11 +75,70 @@ def check_flags(
     >>> found[["severity", "message"]].values.tolist()[0]
     ['fatal', 'specified --service-cluster-ip-range is too large; for 32-bit addresses, the mask must be >= 12']
     """
+    return findings_frame(judge_flags(component, flags, KubeVersion(kube_version)).findings)
+
+
+def judge_flags(component: str, flags: Iterable[str], version: KubeVersion) -> CommandLine:
+    """Read and judge the flags of one component.
+
+    Parameters
+    ----------
+    component : str
+        As in `check_flags`.
+    flags : iterable of str
+        As in `check_flags`.
+    version : KubeVersion
+        Version of the component.
+
+    Returns
+    -------
+    CommandLine
+        The values the flags end up with, and the findings.
+
+    Raises
+    ------
+    InvalidConfig
+        A component that is not judged here.
+
+    Examples
+    --------
+    >>> judge_flags("kubelet", ["--max-pods=250"], KubeVersion("1.36")).values
+    {'max-pods': '250'}
+    """
+    if component not in COMPONENTS:
+        raise InvalidConfig(f"{component!r} is not judged here; use one of {', '.join(COMPONENTS)}")
+    known, judge = COMPONENTS[component]
+    line = parse_command_line(component, flags, version, known=known)
+    judge(line)
+    return line
+
+
+def findings_frame(findings: Iterable[Finding]) -> pd.DataFrame:
+    """Put findings into a frame.
+
+    Parameters
+    ----------
+    findings : iterable of Finding
+        In the order to keep.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row each, with the columns of `check_flags`, all text.
+
+    Raises
+    ------
+    None
+        No findings are a frame without rows.
+
+    Examples
+    --------
+    >>> findings_frame([]).columns.tolist()
+    ['component', 'flag', 'rule', 'severity', 'message', 'fix', 'source']
+    """
     import pandas as pd
 
-    line = _judged(component, flags, KubeVersion(kube_version))
-    rows = [asdict(finding) for finding in line.findings]
-    return pd.DataFrame(rows, columns=_COLUMNS, dtype="str")
+    return pd.DataFrame([asdict(finding) for finding in findings], columns=_COLUMNS, dtype="str")
 
 
 def config_from_flags(
@@ -117,7 +176,7 @@ def config_from_flags(
     (True, 'flag --cluster-cidr of kube-controller-manager')
     """
     version = KubeVersion(kube_version)
-    lines = {component: _judged(component, given, version) for component, given in flags.items()}
+    lines = {component: judge_flags(component, given, version) for component, given in flags.items()}
     for line in lines.values():
         fatal = next((finding for finding in line.findings if finding.severity == "fatal"), None)
         if fatal:
@@ -153,16 +212,6 @@ def config_from_flags(
             "max_pods": pods_why,
         },
     )
-
-
-def _judged(component: str, flags: Iterable[str], version: KubeVersion) -> CommandLine:
-    """Read and judge the flags of one component."""
-    if component not in COMPONENTS:
-        raise InvalidConfig(f"{component!r} is not judged here; use one of {', '.join(COMPONENTS)}")
-    known, judge = COMPONENTS[component]
-    line = parse_command_line(component, flags, version, known=known)
-    judge(line)
-    return line
 
 
 def _first_given(lines: Mapping[str, CommandLine], places: list[tuple[str, str]]) -> tuple[list[str], str]:
