@@ -84,7 +84,7 @@ class Clues:
     ip_addresses: dict[str, tuple[ObjectName, ObjectReference]] = field(default_factory=dict)
     pod_ipam: str = ""
 
-    def add(self, name: str, value: Any, source: str, *, rank: int, is_default: bool = False) -> None:  # noqa: ANN401 - any field's value
+    def add(self, name: str, value: Any, source: str, *, rank: int, is_default: bool = False) -> None:
         """Keep one clue.
 
         Parameters

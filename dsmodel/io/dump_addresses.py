@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dsmodel.addresses.text import parse_mixed
+from dsmodel.addresses.arrays import empty
+from dsmodel.addresses.cidr import IPFamily
+from dsmodel.addresses.text import MixedAddresses, parse_addresses, parse_mixed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,28 +77,36 @@ def read_pairs(firsts: Sequence[str], seconds: Sequence[str]) -> AddressPairs:
     >>> pairs.primary.tolist(), pairs.has_ipv6.tolist(), pairs.invalid_first.tolist(), pairs.same_family.tolist()
     ([4, 6, 0], [True, True, False], [False, False, True], [False, True, False])
     """
-    n = len(firsts)
-    any_second = any(seconds)
-    parsed = parse_mixed([*firsts, *seconds] if any_second else list(firsts), syntax="sloppy", on_invalid="mask")
-    is_ipv4, is_ipv6 = parsed.is_ipv4, parsed.is_ipv6
-    if not any_second:
-        none = np.zeros(n, dtype=bool)
-        primary = np.where(is_ipv4, 4, np.where(is_ipv6, 6, 0)).astype(np.uint8)
-        wrong = ~(is_ipv4 | is_ipv6) & _present(firsts)
-        return AddressPairs(parsed.ipv4, is_ipv4, parsed.ipv6, is_ipv6, primary, wrong, none, none)
-    has_ipv4, has_ipv6 = is_ipv4[:n] | is_ipv4[n:], is_ipv6[:n] | is_ipv6[n:]
-    known = is_ipv4 | is_ipv6
-    primary = np.where(is_ipv4[:n], 4, np.where(is_ipv6[:n], 6, np.where(is_ipv4[n:], 4, np.where(is_ipv6[n:], 6, 0))))
+    first, second = _read_column(firsts), _read_column(seconds)
+    either = (first.is_ipv4 | second.is_ipv4, first.is_ipv6 | second.is_ipv6)
+    known_first, known_second = first.is_ipv4 | first.is_ipv6, second.is_ipv4 | second.is_ipv6
+    leading = np.where(known_first, first.is_ipv6, second.is_ipv6)
+    primary = np.where(known_first | known_second, np.where(leading, 6, 4), 0).astype(np.uint8)
     return AddressPairs(
-        np.where(is_ipv4[:n], parsed.ipv4[:n], parsed.ipv4[n:]),
-        has_ipv4,
-        np.where(is_ipv6[:n], parsed.ipv6[:n], parsed.ipv6[n:]),
-        has_ipv6,
-        primary.astype(np.uint8),
-        ~known[:n] & _present(firsts),
-        ~known[n:] & _present(seconds),
-        (is_ipv4[:n] & is_ipv4[n:]) | (is_ipv6[:n] & is_ipv6[n:]),
+        ipv4=np.where(first.is_ipv4, first.ipv4, second.ipv4),
+        has_ipv4=either[0],
+        ipv6=np.where(first.is_ipv6, first.ipv6, second.ipv6),
+        has_ipv6=either[1],
+        primary=primary,
+        invalid_first=~known_first & _present(firsts),
+        invalid_second=~known_second & _present(seconds),
+        same_family=(first.is_ipv4 & second.is_ipv4) | (first.is_ipv6 & second.is_ipv6),
     )
+
+
+def _read_column(texts: Sequence[str]) -> MixedAddresses:
+    """Parse one column; most hold one family, which is quicker to read than both."""
+    n = len(texts)
+    sample = next(filter(None, texts), "")
+    family = IPFamily.IPV6 if ":" in sample else IPFamily.IPV4
+    none, other = np.zeros(n, dtype=bool), IPFamily.IPV4 if family is IPFamily.IPV6 else IPFamily.IPV6
+    if not sample:
+        return MixedAddresses(empty(n, IPFamily.IPV4), none, empty(n, IPFamily.IPV6), none)
+    column, valid = parse_addresses(texts, family=family, syntax="sloppy", on_invalid="mask")
+    if (_present(texts) & ~valid).any():
+        return parse_mixed(texts, syntax="sloppy", on_invalid="mask")
+    found = {family: (column, valid), other: (empty(n, other), none)}
+    return MixedAddresses(*found[IPFamily.IPV4], *found[IPFamily.IPV6])
 
 
 def _present(texts: Sequence[str]) -> NDArray[np.bool_]:

@@ -9,17 +9,20 @@ Service are deleted by the repair loop); events of ``pkg/controller/nodeipam/ipa
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from dsmodel.addresses.arrays import isin
+from dsmodel.addresses.cidr import IPFamily
 from dsmodel.io.dump_addresses import read_pairs
 from dsmodel.io.dump_findings import Findings, ObjectName
 from dsmodel.io.dump_objects import ABSENT, ObjectReference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from dsmodel.cluster.table import Table
     from dsmodel.io.dump_objects import DumpObject
@@ -110,7 +113,7 @@ def check_events(events: list[NodeEvent], nodes: Table, findings: Findings, *, r
 
 def check_ip_addresses(
     ip_addresses: Sequence[tuple[ObjectName, ObjectReference]], services: Table, findings: Findings
-) -> None:
+) -> dict[IPFamily, NDArray[Any]]:
     """Name IPAddress objects that no Service of the dump uses.
 
     Parameters
@@ -122,13 +125,16 @@ def check_ip_addresses(
     findings : Findings
         Added to.
 
+    Returns
+    -------
+    dict of IPFamily to address column
+        Every address that an IPAddress object holds.
+
     Raises
     ------
     None
         A name that is no address is a finding.
     """
-    if not ip_addresses:
-        return
     texts = [about.name for about, _ in ip_addresses]
     pairs = read_pairs(texts, [""] * len(texts))
     used = np.zeros(len(texts), dtype=bool)
@@ -146,3 +152,4 @@ def check_ip_addresses(
             "it blocks the address until the API server's repair loop deletes it"
         )
         findings.add("warning", "ip-address-leaked", message, about=about)
+    return {IPFamily.IPV4: pairs.ipv4[pairs.has_ipv4], IPFamily.IPV6: pairs.ipv6[pairs.has_ipv6]}

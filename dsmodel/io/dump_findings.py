@@ -137,7 +137,7 @@ class Findings:
         """
         return self.counts.setdefault(kind, KindCount())
 
-    def decode(self, raw: Raw, kind: Any, path: str, *, default: Any, about: ObjectName) -> Any:  # noqa: ANN401 - msgspec decodes any type
+    def decode(self, raw: Raw, kind: Any, path: str, *, default: Any, about: ObjectName) -> Any:
         """Decode a raw field; where it has a wrong type, say so and go on with the default.
 
         Parameters

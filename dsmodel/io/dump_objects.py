@@ -184,7 +184,7 @@ class ObjectReference(Struct, gc=False):
 CONFIG_DATA = dict[str, str]
 
 
-def decode_field(raw: Raw, kind: Any, path: str, *, default: Value) -> Any | Value:  # noqa: ANN401 - msgspec takes any type
+def decode_field(raw: Raw, kind: Any, path: str, *, default: Value) -> Any | Value:
     """Decode one raw field.
 
     Parameters
@@ -226,6 +226,6 @@ def decode_field(raw: Raw, kind: Any, path: str, *, default: Value) -> Any | Val
 
 
 @functools.cache
-def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:  # noqa: ANN401 - msgspec takes any type
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
     """Build the decoder of a type once."""
     return msgspec.json.Decoder(kind | None)

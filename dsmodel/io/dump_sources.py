@@ -192,7 +192,7 @@ class _Encoded(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - any writable buffer
+    def readinto(self, buffer: Any) -> int:
         # a character takes at most four bytes
         data = self.stream.read(max(1, len(buffer) // 4))
         data = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data or b""
@@ -210,7 +210,7 @@ class _Counted(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - any writable buffer
+    def readinto(self, buffer: Any) -> int:
         if self.head:
             count = min(len(buffer), len(self.head))
             buffer[:count], self.head = self.head[:count], self.head[count:]
@@ -317,7 +317,7 @@ def _json_of_yaml(data: bytes, name: str) -> bytes:
     return b"\n".join(parts)
 
 
-def _without_secrets(node: Any) -> bool:  # noqa: ANN401 - yaml's nodes have no types
+def _without_secrets(node: Any) -> bool:
     """Cut the content out of Secrets in a syntax tree; False for an empty document."""
     if node.id == "scalar" and node.tag == "tag:yaml.org,2002:null":
         return False

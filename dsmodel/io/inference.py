@@ -48,7 +48,7 @@ class InferredConfig:
     values: dict[str, Any]
     evidence: dict[str, str]
 
-    def settle(self, name: str, value: Any, why: str) -> None:  # noqa: ANN401 - any field's value
+    def settle(self, name: str, value: Any, why: str) -> None:
         """Set one field.
 
         Parameters

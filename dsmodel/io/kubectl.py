@@ -18,9 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from dsmodel.cluster.schema import FINDINGS
 from dsmodel.cluster.state import Cluster
-from dsmodel.cluster.table import Table
 from dsmodel.errors import InvalidDump, InvalidInput
 from dsmodel.io.config_clues import Clues
 from dsmodel.io.dump_batches import is_handled
@@ -37,6 +35,10 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from numpy.typing import NDArray
+
+    from dsmodel.addresses.cidr import IPFamily
+    from dsmodel.cluster.table import Table
     from dsmodel.io.dump_batches import Batch
     from dsmodel.io.dump_objects import DumpObject
     from dsmodel.kube.config import ClusterConfig
@@ -59,6 +61,8 @@ class Dump:
         With evidence for each field.
     nodes, pods, services, node_ports, findings : Table
         Of the schemas of the same names.
+    held_addresses : mapping of IPFamily to address column
+        Service addresses that IPAddress objects hold, whether or not a Service uses them.
     counts : mapping of str to KindCount
         How many objects of each kind were read, ignored, refused.
     file_of : callable
@@ -71,6 +75,7 @@ class Dump:
     services: Table
     node_ports: Table
     findings: Table
+    held_addresses: Mapping[IPFamily, NDArray[Any]]
     counts: Mapping[str, KindCount]
     file_of: Callable[[str], str]
 
@@ -128,6 +133,8 @@ def read_cluster(
         node_ports=dump.node_ports,
         findings=dump.findings,
     )
+    for family in cluster.service_ranges.families:
+        cluster.service_ranges.occupy(dump.held_addresses[family], family=family)
     cluster.findings = _with_files(cluster.findings, dump.file_of)
     cluster.counts = {kind: asdict(count) for kind, count in dump.counts.items()}
     return cluster
@@ -182,8 +189,7 @@ def _with_files(findings: Table, file_of: Callable[[str], str]) -> Table:
     if all(files):
         return findings
     named = [file or file_of(name) for file, name in zip(files, findings["object"].tolist(), strict=True)]
-    columns: dict[str, Any] = {name: findings[name] for name in findings.names}
-    return Table(FINDINGS, columns | {"file": np.array(named, dtype=np.dtypes.StringDType())})
+    return findings.replace({"file": np.array(named, dtype=np.dtypes.StringDType())})
 
 
 def _check_anything_read(findings: Findings, sources: list[DumpSource]) -> None:
@@ -243,7 +249,7 @@ class _Reading:
         services, node_ports = self.services.tables()
         pods, _ = self.pods.table(self.nodes.rows)
         check_events(self.events, nodes, self.findings, rows=self.nodes.rows)
-        check_ip_addresses(list(self.clues.ip_addresses.values()), services, self.findings)
+        held = check_ip_addresses(list(self.clues.ip_addresses.values()), services, self.findings)
         if self.clues.pod_ipam:
             message = f"pods get their addresses from {self.clues.pod_ipam}, not from their node's podCIDRs"
             self.findings.add("info", "pod-ipam", message, about="ClusterConfig")
@@ -257,7 +263,15 @@ class _Reading:
         counts = dict(sorted(self.findings.counts.items()))
         self._mention_ignored()
         return Dump(
-            settled, nodes, pods, services, node_ports, self.findings.table(), counts=counts, file_of=self._file_of
+            config=settled,
+            nodes=nodes,
+            pods=pods,
+            services=services,
+            node_ports=node_ports,
+            findings=self.findings.table(),
+            held_addresses=held,
+            counts=counts,
+            file_of=self._file_of,
         )
 
     def _mention_ignored(self) -> None:
