@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.service_replay import Disagreement as ServiceDisagreement
+from conformance.service_replay import replay_exhaustion, replay_node_validation, replay_services
+
 from dsmodel.addresses.cidr import Cidr
 from dsmodel.cni import HostLocal
-from dsmodel.errors import CIDRNotAvailable, CNIError, InvalidConfig
-from dsmodel.kube import KubeVersion, NodeIPAM, check_flags
+from dsmodel.errors import CIDRNotAvailable, CNIError, InvalidConfig, Rejected
+from dsmodel.kube import ControlPlane, KubeVersion, NodeIPAM, check_flags
 from dsmodel.kube.cluster_cidrs import MaskFlags, effective_masks
 from dsmodel.kube.command_lines import parse_command_line
 
@@ -159,9 +162,39 @@ class NodeRun:
             return ()
 
 
-def replay_nodes(case: Case, _path: Path) -> None:
+def replay_node_objects(case: Case, path: Path) -> None:
+    """Replay the API server's judgement of Node objects, which needs no controller."""
+    gates = {"IPv6DualStack": "gateon" in path.name} if "-gateo" in path.name else {}
+    server = ControlPlane(kube_version=case["version"], service_cidrs=["10.96.0.0/16"], feature_gates=gates)
+    for number, step in enumerate(case["steps"]):
+        where = f"step {number} {step['op']} {step['node']}"
+        try:
+            if step["op"] == "create":
+                manifest = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": step["node"]}}
+                stored = server.create({**manifest, "spec": dict(step.get("preset") or {})})
+            else:
+                stored = server.patch("Node", step["node"], {"spec": step["spec"]}, patch_type="merge")
+        except Rejected as refusal:
+            expect_refusal(refusal, step["outcome"], where)
+            continue
+        expect(True, step["outcome"]["accepted"], f"{where}: accepted")
+        expect(pod_cidrs_of(stored.get("spec")), pod_cidrs_of(step["outcome"].get("spec")), where)
+
+
+def expect_refusal(refusal: Rejected, outcome: Case, where: str) -> None:
+    """Compare a refusal of the API server, words included."""
+    expect(False, outcome["accepted"], f"{where}: accepted ({refusal})")
+    expect((refusal.code, refusal.reason), (outcome["code"], outcome.get("reason")), f"{where}: code and reason")
+    ours = [(cause.field, cause.reason, cause.message) for cause in refusal.causes]
+    recorded = [(cause["field"], cause["reason"], cause["message"]) for cause in outcome.get("causes") or ()]
+    expect(ours, recorded, f"{where}: causes")
+    expect(refusal.message, outcome["message"], f"{where}: message")
+
+
+def replay_nodes(case: Case, path: Path) -> None:
     if case["id"].startswith("node-validation/"):
-        return  # the API server's judgement of a Node, replayed beside the other objects it judges
+        replay_node_objects(case, path)
+        return
     run = NodeRun(case["version"])
     verbs = {
         "startController": run.start,
@@ -219,9 +252,11 @@ def replay_host_local(case: Case, _path: Path) -> None:
 
 # start of a file name -> replay of one of its cases, which gets the file's path as well
 KINDS: dict[str, Callable[[Case, Path], None]] = {
+    "exhaustion-": replay_exhaustion,
     "flags": replay_flags,
     "host-local": replay_host_local,
     "nodeipam-": replay_nodes,
+    "services-": replay_services,
 }
 
 
@@ -243,7 +278,7 @@ def test_every_recorded_case_agrees(path: Path) -> None:
         total += 1
         try:
             replay(case, path)
-        except Disagreement as difference:
+        except (Disagreement, ServiceDisagreement) as difference:
             differences.append(f"{name_of(case)}\n    {difference}")
         except Exception as crash:  # noqa: BLE001 - a crash is one more disagreement, and the next case still counts
             differences.append(f"{name_of(case)}\n    crashed: {type(crash).__name__}: {crash}")
