@@ -11,7 +11,7 @@ demo: $(VENV)/.base
 
 test: $(VENV)/.test lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
-	$(BIN)/python -m pytest notebooks --nbval --nbval-sanitize-with notebooks/sanitize.cfg -p no:randomly -p no:doctest --override-ini addopts=
+	$(BIN)/python -m pytest notebooks --nbval --nbval-sanitize-with notebooks/sanitize.cfg -p no:randomly --override-ini addopts=
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check dsmodel tests benchmarks
@@ -24,7 +24,7 @@ bench: $(VENV)/.bench
 # Runs every notebook and stores its outputs; review the diff before committing.
 notebooks: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt nbconvert
-	$(BIN)/python -m jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+	$(BIN)/python -m jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
 build: $(VENV)/.test
 	$(BIN)/python -m build --outdir dist
