@@ -192,8 +192,9 @@ def _kind(name: str, frame: pd.DataFrame) -> str:
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:
-    """Show text, nothing for what is missing."""
-    return "" if pd.isna(row[name]) else str(row[name])
+    """Show text, nothing for what is missing; a list may break after its commas."""
+    text = "" if pd.isna(row[name]) else str(row[name])
+    return ", ".join(text.split(",")) if name == "value" and ", " not in text else text
 
 
 def _number(row: Mapping[str, Any], name: str) -> str:
