@@ -9,12 +9,12 @@ they fit, which they do in any cluster; otherwise on ranks.
 
 What it does not know: arithmetic on addresses (`dsmodel.addresses.arrays` has it) and CIDRs.
 """
+# ruff: noqa: FBT001, FBT002, SLF001 - signatures are those of pandas' contract; private parts of its own class
 
 from __future__ import annotations
 
 import ipaddress
 import operator
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -27,13 +27,17 @@ from dsmodel.addresses.cidr import IPFamily
 from dsmodel.errors import InvalidAddress, InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import builtins
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["AddressArray", "AddressDtype"]
 
-_SCALARS: dict[IPFamily, type] = {IPFamily.IPV4: ipaddress.IPv4Address, IPFamily.IPV6: ipaddress.IPv6Address}
+_SCALARS: dict[IPFamily, type[ipaddress.IPv4Address | ipaddress.IPv6Address]] = {
+    IPFamily.IPV4: ipaddress.IPv4Address,
+    IPFamily.IPV6: ipaddress.IPv6Address,
+}
 
 
 @register_extension_dtype
@@ -62,7 +66,7 @@ class AddressDtype(ExtensionDtype):
         return self.family.lower()
 
     @property
-    def type(self) -> type:
+    def type(self) -> type[ipaddress.IPv4Address | ipaddress.IPv6Address]:  # type: ignore[override]
         """The class of one element."""
         return _SCALARS[self.family]
 
@@ -76,7 +80,7 @@ class AddressDtype(ExtensionDtype):
         """The dtype of the address column inside."""
         return np.dtype(np.uint32) if self.family is IPFamily.IPV4 else IPV6_DTYPE
 
-    def construct_array_type(self) -> type[AddressArray]:  # type: ignore[override]
+    def construct_array_type(self) -> builtins.type[AddressArray]:
         """Return the class of the arrays.
 
         Returns
@@ -212,15 +216,18 @@ class AddressArray(ExtensionArray):
         return self._valid.strides == (0,) or bool(self._valid.all())
 
     def __len__(self) -> int:
+        """Return the number of rows."""
         return len(self._column)
 
     def __getitem__(self, item: Any) -> Any:
+        """Return one element, or an array of chosen rows."""
         item = check_array_indexer(self, item)
         if isinstance(item, int | np.integer):
             return self._scalar(item)
         return type(self)(self._column[item], self._valid[item])
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        """Change rows in place."""
         if getattr(self, "_readonly", False):
             raise ValueError("Cannot modify read-only array")
         key = check_array_indexer(self, key)
@@ -335,7 +342,9 @@ class AddressArray(ExtensionArray):
             valid = np.broadcast_to(np.True_, chosen.shape) if self._valid.strides == (0,) else self._valid[chosen]
             return type(self)(self._column[chosen], valid)
         filler = self._from_sequence([pd.NA if fill_value is None else fill_value], dtype=self.dtype)
-        positions = take(np.arange(len(self)), np.asarray(indices, dtype=np.intp), allow_fill=True, fill_value=-1)
+        positions = np.asarray(
+            take(np.arange(len(self)), np.asarray(indices, dtype=np.intp), allow_fill=True, fill_value=-1)
+        )
         both = self._concat_same_type([self, filler])
         return both.take(np.where(positions < 0, len(self), positions))
 
@@ -385,7 +394,7 @@ class AddressArray(ExtensionArray):
         texts[~self._valid] = pd.NA
         return texts
 
-    def __arrow_array__(self, type: Any = None) -> Any:
+    def __arrow_array__(self, type: Any = None) -> Any:  # noqa: A002 - Arrow's contract
         """Give Arrow the canonical text."""
         from dsmodel.addresses.text import format_addresses
 
@@ -398,7 +407,12 @@ class AddressArray(ExtensionArray):
     # order, groups, membership ------------------------------------------------------------------------------------
 
     def argsort(
-        self, *, ascending: bool = True, kind: str = "quicksort", na_position: str = "last", **kwargs: Any
+        self,
+        *,
+        ascending: bool = True,
+        kind: str = "quicksort",  # noqa: ARG002 - every order is stable
+        na_position: str = "last",
+        **kwargs: Any,  # noqa: ARG002 - pandas' contract
     ) -> NDArray[np.intp]:
         """Return the rows in order of address, equal ones in their own order.
 
@@ -432,7 +446,7 @@ class AddressArray(ExtensionArray):
         return np.concatenate((missing, rows[order]) if na_position == "first" else (rows[order], missing))
 
     def factorize(self, use_na_sentinel: bool = True) -> tuple[NDArray[np.intp], Self]:
-        """Number the different addresses in order of appearance.
+        """Give each different address a number, in order of appearance.
 
         Parameters
         ----------
@@ -527,7 +541,7 @@ class AddressArray(ExtensionArray):
         hashed[~self._valid] = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
         return hashed
 
-    def _reduce(self, name: str, *, skipna: bool = True, keepdims: bool = False, **kwargs: Any) -> Any:
+    def _reduce(self, name: str, *, skipna: bool = True, keepdims: bool = False, **kwargs: Any) -> Any:  # noqa: ARG002 - pandas' contract
         if name not in {"min", "max"}:
             raise TypeError(f"'{self.dtype.name}' with dtype {self.dtype.name} does not support operation '{name}'")
         order = self[self._valid] if skipna else self
@@ -556,22 +570,28 @@ class AddressArray(ExtensionArray):
         both = self._valid & array._valid
         return result | ~both if operation is operator.ne else result & both
 
-    def __eq__(self, other: object) -> Any:  # type: ignore[override]
+    def __eq__(self, other: object) -> Any:
+        """Compare element by element; a missing one equals nothing."""
         return self._compare(other, operator.eq)
 
-    def __ne__(self, other: object) -> Any:  # type: ignore[override]
+    def __ne__(self, other: object) -> Any:
+        """Compare element by element; a missing one differs from everything."""
         return self._compare(other, operator.ne)
 
     def __lt__(self, other: object) -> Any:
+        """Compare element by element, in order of address."""
         return self._compare(other, operator.lt)
 
     def __le__(self, other: object) -> Any:
+        """Compare element by element, in order of address."""
         return self._compare(other, operator.le)
 
     def __gt__(self, other: object) -> Any:
+        """Compare element by element, in order of address."""
         return self._compare(other, operator.gt)
 
     def __ge__(self, other: object) -> Any:
+        """Compare element by element, in order of address."""
         return self._compare(other, operator.ge)
 
     __hash__ = None  # type: ignore[assignment]
@@ -636,7 +656,8 @@ class _Keys:
         joint = _Keys(np.concatenate((self.ranked, column))).keys
         position = np.searchsorted(joint[: len(self.ranked)], joint[len(self.ranked) :])
         position = np.minimum(position, len(self.ranked) - 1)
-        return position[joint[position] == joint[len(self.ranked) :]].astype(np.uint64)
+        found: NDArray[np.uint64] = position[joint[position] == joint[len(self.ranked) :]].astype(np.uint64)
+        return found
 
 
 def _stable_order(keys: NDArray[np.uint64]) -> NDArray[np.intp]:

@@ -18,11 +18,13 @@ from dsmodel.addresses.cidr import IPFamily
 from dsmodel.addresses.text import parse_cidrs
 from dsmodel.cluster.block_column import BlockColumn, frozen, narrowest
 from dsmodel.cluster.occupancy import ENDS, mark_blocks, occupy_pods, occupy_services
-from dsmodel.cluster.outcome import Outcome, arrival_order, grant_by_need, grant_by_node
+from dsmodel.cluster.outcome import Outcome, grant_by_need, grant_by_node
 from dsmodel.cluster.schema import IP_FAMILIES, NODE_PORTS, NODES, PODS, SERVICES
 from dsmodel.cluster.service_families import decide_many
 from dsmodel.cluster.table import Table
 from dsmodel.errors import InvalidInput, Reason
+from dsmodel.kube.behaviour import behaviour_of
+from dsmodel.pools.arrivals import Arrivals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -125,7 +127,7 @@ def remove_nodes(cluster: Cluster, nodes: ArrayLike | Sequence[str]) -> Outcome:
     asked = np.asarray(nodes)
     if asked.dtype.kind in "UTO" and asked.size:
         names = pd.Index(cluster.nodes["name"].astype(object))
-        asked = names.get_indexer(asked.astype(object)) if names.is_unique else _first_place(names, asked)
+        asked = names.get_indexer(pd.Index(asked.astype(object))) if names.is_unique else _first_place(names, asked)
     rows, reason = _rows_asked(asked, len(cluster.nodes), "nodes")
     keep = np.ones(len(cluster.nodes), np.bool_)
     keep[rows] = False
@@ -144,7 +146,7 @@ def _first_place(names: pd.Index[Any], asked: NDArray[Any]) -> NDArray[np.intp]:
     """Find the first row of each name where names repeat."""
     first = names.drop_duplicates()
     places = np.flatnonzero(~names.duplicated())
-    found = first.get_indexer(asked.astype(object))
+    found = first.get_indexer(pd.Index(asked.astype(object)))
     return np.where(found < 0, -1, places[found])
 
 
@@ -292,18 +294,19 @@ def add_pods(
     if n and (int(asked.min()) < 0 or int(asked.max()) >= len(cluster.nodes)):
         reason[(asked < 0) | (asked >= len(cluster.nodes))] = Reason.NOT_FOUND
     fresh, first_row = Table(PODS, columns, length=n), len(cluster.pods)
-    if reason.any() or not _all_fit(cluster, place, host):
+    arrivals = None if reason.any() else Arrivals.of(place)
+    if arrivals is None or not _all_fit(cluster, arrivals, host):
+        arrivals = None
         known = np.flatnonzero(reason == Reason.OK)
-        decided = _decide_pods(cluster, place[known], None if host is None else host[known])
-        reason[known] = decided
+        reason[known] = _decide_pods(cluster, place[known], None if host is None else host[known])
         ok = reason == Reason.OK
         stuck = place[reason == Reason.POOL_FULL]
         place, host, fresh = place[ok], None if host is None else host[ok], fresh.where(ok)
-        cluster.pods = cluster.pods.append(fresh.replace(_pod_columns(cluster, frozen(place), host)))
-        _advance_cursors(cluster, stuck)
-    else:
-        cluster.pods = cluster.pods.append(fresh.replace(_pod_columns(cluster, frozen(place), host)))
+    taken = _pod_columns(cluster, frozen(place), host=host, arrivals=arrivals)
+    cluster.pods = cluster.pods.append(fresh.replace(taken))
     cluster.pod_counts = cluster.pod_counts + np.bincount(place, minlength=len(cluster.nodes))
+    if arrivals is None:
+        _advance_cursors(cluster, stuck)
     return Outcome.of(reason, first_row=first_row)
 
 
@@ -319,12 +322,12 @@ def _room_and_free(cluster: Cluster) -> tuple[NDArray[np.int64], NDArray[np.int6
     return np.maximum(limits - cluster.pod_counts, 0), free
 
 
-def _all_fit(cluster: Cluster, nodes: NDArray[np.int32], host: NDArray[np.bool_] | None) -> bool:
-    """Tell whether every node can take all that come to it, which spares ranking them."""
+def _all_fit(cluster: Cluster, arrivals: Arrivals, host: NDArray[np.bool_] | None) -> bool:
+    """Tell whether every node can take all that come to it, which spares deciding row by row."""
     room, free = _room_and_free(cluster)
-    counts = np.bincount(nodes, minlength=len(cluster.nodes))
-    hungry = counts if host is None else np.bincount(nodes[~host], minlength=len(cluster.nodes))
-    return bool(((counts <= room) & (hungry <= np.maximum(free, 0))).all())
+    counts = arrivals.counts
+    hungry = counts if host is None else np.bincount(arrivals.rows[~host], minlength=len(counts))
+    return bool(((counts <= room[: len(counts)]) & (hungry <= np.maximum(free[: len(counts)], 0))).all())
 
 
 def _decide_pods(cluster: Cluster, nodes: NDArray[np.int32], host: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
@@ -333,7 +336,9 @@ def _decide_pods(cluster: Cluster, nodes: NDArray[np.int32], host: NDArray[np.bo
     return grant_by_node(nodes, needs=None if host is None else ~host, room=room, free=free)
 
 
-def _pod_columns(cluster: Cluster, nodes: NDArray[np.int32], host: NDArray[np.bool_] | None) -> dict[str, Any]:
+def _pod_columns(
+    cluster: Cluster, nodes: NDArray[np.int32], *, host: NDArray[np.bool_] | None, arrivals: Arrivals | None
+) -> dict[str, Any]:
     """Take an address of every family for pods that are known to get one."""
     columns: dict[str, Any] = {
         "node": nodes,
@@ -342,9 +347,9 @@ def _pod_columns(cluster: Cluster, nodes: NDArray[np.int32], host: NDArray[np.bo
         "primary_ip_family": _gathered(cluster.nodes["primary_ip_family"], nodes),
     }
     if host is None or not host.any():
-        return columns | _block_addresses(cluster, nodes)
+        return columns | _block_addresses(cluster, nodes, arrivals or Arrivals.of(nodes))
     columns["host_network"] = host
-    own = _block_addresses(cluster, nodes[~host])
+    own = _block_addresses(cluster, nodes[~host], Arrivals.of(nodes[~host]))
     for end in ENDS.values():
         column = cluster.nodes[f"internal_{end}"][nodes]
         present = cluster.nodes[f"has_internal_{end}"][nodes]
@@ -355,10 +360,8 @@ def _pod_columns(cluster: Cluster, nodes: NDArray[np.int32], host: NDArray[np.bo
     return columns
 
 
-def _block_addresses(cluster: Cluster, nodes: NDArray[np.int32]) -> dict[str, Any]:
+def _block_addresses(cluster: Cluster, nodes: NDArray[np.int32], arrivals: Arrivals) -> dict[str, Any]:
     """Take the next address on each node in every family, kept as (node, ordinal)."""
-    order = arrival_order(nodes)
-    counts = np.bincount(nodes, minlength=len(cluster.nodes))
     columns: dict[str, Any] = {}
     previous: tuple[NDArray[Any], NDArray[Any]] | None = None
     for family, end in ENDS.items():
@@ -367,24 +370,12 @@ def _block_addresses(cluster: Cluster, nodes: NDArray[np.int32]) -> dict[str, An
         columns[f"has_pod_{end}"] = has
         if not has.any():
             continue
-        granted = blocks.allocate(counts)
-        if previous is not None and np.array_equal(previous[0], granted):
-            ordinals = previous[1]  # both families move together: one array serves both
-        else:
-            ordinals = _in_order(narrowest(granted), order)
-            previous = (granted, ordinals)
+        granted, _ = blocks.allocate(arrivals)
+        if previous is None or not np.array_equal(previous[0], granted):
+            previous = (granted, frozen(narrowest(granted)))  # families that move together share one array
         rows = nodes if has.all() else frozen(np.where(has, nodes, np.int32(-1)))
-        columns[f"pod_{end}"] = BlockColumn(rows, ordinals, blocks.bases)
+        columns[f"pod_{end}"] = BlockColumn(rows, previous[1], blocks.bases)
     return columns
-
-
-def _in_order(values: NDArray[Any], order: NDArray[np.int64] | None) -> NDArray[Any]:
-    """Put values that stand node after node back into order of arrival."""
-    if order is None:
-        return frozen(values)
-    scattered = np.empty_like(values)
-    scattered[order] = values
-    return frozen(scattered)
 
 
 def _advance_cursors(cluster: Cluster, nodes: NDArray[np.int32]) -> None:
@@ -400,7 +391,9 @@ def _advance_cursors(cluster: Cluster, nodes: NDArray[np.int32]) -> None:
         # with nothing kept, attempt after attempt goes round the free addresses
         steps = np.zeros(len(counts), np.int64)
         steps[stuck] = (counts[stuck] - 1) % left[stuck] + 1
-        first.release(np.repeat(np.arange(len(counts)), steps), first.allocate(steps).astype(np.uint64))
+        tried = np.repeat(np.arange(len(counts)), steps)
+        ordinals, _ = first.allocate(Arrivals.of(tried))
+        first.release(tried, ordinals.astype(np.uint64))
 
 
 def remove_pods(cluster: Cluster, pods: ArrayLike) -> Outcome:
@@ -479,20 +472,15 @@ def add_services(
     """
     table = _asked_services(services, defaults)
     generator = rng if rng is not None else np.random.default_rng(len(cluster.services))
-    policies, families, reason = decide_many(
-        table["type"],
-        table["ip_family_policy"],
-        table["ip_families"],
-        configured=cluster.service_ranges.families,
-        dual_stack_api=cluster.config.gate("IPv6DualStack"),
-    )
+    behaviour = behaviour_of(cluster.config.kube_version, cluster.config.feature_gates)
+    policies, families, reason = decide_many(table, configured=cluster.service_ranges.families, behaviour=behaviour)
     needs, ports, health = _service_needs(table, families, node_ports)
     rows = np.flatnonzero(reason == Reason.OK)
     free = [min(cluster.service_ranges.free(family), _MOST) for family in ENDS] + [cluster.port_range.free]
     granted = grant_by_need(needs[rows], np.array(free, np.int64))
     reason[rows[~granted]] = Reason.POOL_FULL
     rows = rows[granted]
-    stored = families if cluster.config.gate("IPv6DualStack") else np.zeros_like(families)
+    stored = families if behaviour.dual_stack else np.zeros_like(families)
     primary = np.where(families > 9, families // 10, families).astype(np.uint8)
     primary[(needs[:, 0] + needs[:, 1]) == 0] = 0
     columns: dict[str, Any] = {
@@ -506,7 +494,7 @@ def add_services(
         column = np.zeros(len(rows), cluster.services[f"cluster_{end}"].dtype)
         column[wanted] = cluster.service_ranges.allocate_next(int(wanted.sum()), family=family, rng=generator)
         columns |= {f"cluster_{end}": column, f"has_cluster_{end}": wanted}
-    columns["health_check_node_port"] = _take_ports(cluster, ports[rows], health[rows], generator)
+    columns["health_check_node_port"] = _take_ports(cluster, ports=ports[rows], health=health[rows], rng=generator)
     first_row = len(cluster.services)
     cluster.services = cluster.services.append(table.take(rows).replace(columns))
     return Outcome.of(reason, first_row=first_row)
@@ -592,7 +580,7 @@ def _service_needs(
 
 
 def _take_ports(
-    cluster: Cluster, ports: NDArray[np.int64], health: NDArray[np.bool_], rng: np.random.Generator
+    cluster: Cluster, *, ports: NDArray[np.int64], health: NDArray[np.bool_], rng: np.random.Generator
 ) -> NDArray[np.uint16]:
     """Take node ports for rows that are known to get them; return their health-check ports."""
     counts = ports + health
@@ -648,4 +636,5 @@ def _gathered(values: NDArray[Any], rows: NDArray[np.integer]) -> NDArray[Any]:
     """Look up a value of each row's node; where all nodes have the same, in the memory of one."""
     if len(values) and len(rows) and (values == values[0]).all():
         return np.broadcast_to(values[:1].reshape(()), rows.shape)
-    return values[rows]
+    gathered: NDArray[Any] = values[rows]
+    return gathered

@@ -12,11 +12,12 @@ v1.36.2.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dsmodel.addresses.arrays import addresses_in, argsort, equal, mask_prefix, to_integers
+from dsmodel.addresses.arrays import addresses_in, argsort, equal, family_of, mask_prefix, to_integers
 from dsmodel.addresses.cidr import Cidr, IPFamily, format_address
 from dsmodel.cluster.schema import FINDINGS
 from dsmodel.cluster.table import Table
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from dsmodel.cluster.service_ranges import ServiceRanges
     from dsmodel.kube.config import ClusterConfig
+    from dsmodel.pools.ranges import AddressRange
 
 __all__ = [
     "findings_table",
@@ -125,12 +127,12 @@ def nodes_findings(nodes: Table, config: ClusterConfig) -> list[Finding]:
     found: list[Finding] = []
     names = nodes["name"]
     blocked = np.zeros(len(nodes), np.bool_)
-    for family, end in FAMILY_COLUMNS:
+    for _, end in FAMILY_COLUMNS:
         present = nodes[f"has_pod_cidr_{end}"]
         blocked |= present
         rows = np.flatnonzero(present)
         bases, lengths = nodes[f"pod_cidr_{end}"][rows], nodes[f"pod_cidr_{end}_mask"][rows]
-        found += _overlapping_blocks(names[rows], bases, lengths, family=family)
+        found += _overlapping_blocks(names[rows], bases, lengths)
         found += _blocks_outside(names[rows], bases, lengths, config=config)
     if config.cluster_cidrs:
         found += _blocks_in_wrong_order(nodes, config)
@@ -179,19 +181,18 @@ def pods_findings(pods: Table, nodes: Table, inside: dict[IPFamily, NDArray[np.b
             np.arange(len(later)),
             _pair(
                 "pod-address-duplicate",
-                lambda row: _pod(pods, row),
-                rows[later],
-                rows[earlier],
-                lambda row: _address(column, row),
+                (rows[later], rows[earlier]),
+                named=partial(_pod, pods),
+                value=partial(_address, column),
             ),
         )
         outside = rows[~inside[family][rows]]
-        found += _each(outside, _pod_outside(pods, nodes, family, column))
+        found += _each(outside, _pod_outside(pods, nodes, column))
     return found
 
 
 def services_findings(
-    services: Table, node_ports: Table, ranges: ServiceRanges, config: ClusterConfig
+    services: Table, *, node_ports: Table, ranges: ServiceRanges, config: ClusterConfig
 ) -> list[Finding]:
     """Return what is unsound about cluster IPs and node ports.
 
@@ -225,28 +226,33 @@ def services_findings(
             np.arange(len(later)),
             _pair(
                 "cluster-ip-duplicate",
-                lambda row: _service(services, row),
-                rows[later],
-                rows[earlier],
-                lambda row, column=column: _address(column, row),
+                (rows[later], rows[earlier]),
+                named=partial(_service, services),
+                value=partial(_address, column),
             ),
         )
-        cidrs = [pool.cidr for pool in ranges.ranges.get(family, [])]
-        inside = addresses_in(column[rows], cidrs) if cidrs else np.zeros(len(rows), np.bool_)
-        text = ", ".join(map(str, cidrs)) or f"none of family {family}"
-        found += _each(
-            rows[~inside],
-            lambda row, column=column, text=text: (
-                _ERROR,
-                "cluster-ip-out-of-range",
-                _service(services, row),
-                (
-                    f"cluster IP {_address(column, row)} is outside the service ranges ({text}); recreate the Service, or "
-                    "add a ServiceCIDR that contains it"
-                ),
-            ),
-        )
+        found += _cluster_ips_outside(services, rows, column, ranges.ranges.get(family, []))
     return found + _node_port_findings(services, node_ports, config)
+
+
+def _cluster_ips_outside(
+    services: Table, rows: NDArray[np.intp], column: NDArray[Any], pools: list[AddressRange]
+) -> list[Finding]:
+    cidrs = [pool.cidr for pool in pools]
+    inside = addresses_in(column[rows], cidrs) if cidrs else np.zeros(len(rows), np.bool_)
+    text = ", ".join(map(str, cidrs)) or "there is none of this family"
+    return _each(
+        rows[~inside],
+        lambda row: (
+            _ERROR,
+            "cluster-ip-out-of-range",
+            _service(services, row),
+            (
+                f"cluster IP {_address(column, row)} is outside the service ranges ({text}); recreate the Service, or "
+                "add a ServiceCIDR that contains it"
+            ),
+        ),
+    )
 
 
 def _node_port_findings(services: Table, node_ports: Table, config: ClusterConfig) -> list[Finding]:
@@ -257,10 +263,9 @@ def _node_port_findings(services: Table, node_ports: Table, config: ClusterConfi
         np.flatnonzero(other),
         _pair(
             "node-port-duplicate",
-            lambda row: _service(services, owners[row]),
-            later,
-            earlier,
-            lambda row: f"node port {ports[row]}",
+            (later, earlier),
+            named=lambda row: _service(services, int(owners[row])),
+            value=lambda row: f"node port {ports[row]}",
         ),
     )
     first, last = config.service_node_port_range
@@ -275,9 +280,7 @@ def _node_port_findings(services: Table, node_ports: Table, config: ClusterConfi
     )
 
 
-def _overlapping_blocks(
-    names: NDArray[Any], bases: NDArray[Any], lengths: NDArray[np.uint8], *, family: IPFamily
-) -> list[Finding]:
+def _overlapping_blocks(names: NDArray[Any], bases: NDArray[Any], lengths: NDArray[np.uint8]) -> list[Finding]:
     """Compare each block with the one before it in order of address."""
     order = argsort(bases)
     ordered, cut = bases[order], np.minimum(lengths[order][1:], lengths[order][:-1])
@@ -290,7 +293,7 @@ def _overlapping_blocks(
             "node-pod-cidr-duplicate",
             f"Node/{names[other]}",
             (
-                f"podCIDR {_cidr(bases, lengths, other, family)} overlaps {_cidr(bases, lengths, one, family)} of "
+                f"podCIDR {_cidr(bases, lengths, other)} overlaps {_cidr(bases, lengths, one)} of "
                 f"Node/{names[one]}; delete one of the nodes and let it register again"
             ),
         )
@@ -303,7 +306,7 @@ def _blocks_outside(
 ) -> list[Finding]:
     if not len(bases) or not config.cluster_cidrs:
         return []
-    family = IPFamily.IPV4 if bases.dtype.names is None else IPFamily.IPV6
+    family = family_of(bases)
     cluster = [cidr for cidr in config.cluster_cidrs if cidr.family is family]
     text = ", ".join(map(str, cluster)) or f"there is none of family {family}"
     inside = addresses_in(bases, cluster) if cluster else np.zeros(len(bases), np.bool_)
@@ -314,7 +317,7 @@ def _blocks_outside(
             "node-pod-cidr-out-of-range",
             f"Node/{names[row]}",
             (
-                f"podCIDR {_cidr(bases, lengths, row, family)} is outside the cluster CIDR ({text}); "
+                f"podCIDR {_cidr(bases, lengths, row)} is outside the cluster CIDR ({text}); "
                 "kube-controller-manager does not start while such a node exists"
             ),
         ),
@@ -340,7 +343,8 @@ def _blocks_in_wrong_order(nodes: Table, config: ClusterConfig) -> list[Finding]
     )
 
 
-def _pod_outside(pods: Table, nodes: Table, family: IPFamily, column: NDArray[Any]) -> Callable[[int], Finding]:
+def _pod_outside(pods: Table, nodes: Table, column: NDArray[Any]) -> Callable[[int], Finding]:
+    family = family_of(column)
     end = family.lower()
     bases, lengths, names = nodes[f"pod_cidr_{end}"], nodes[f"pod_cidr_{end}_mask"], nodes["name"]
     place = pods["node"]
@@ -352,7 +356,7 @@ def _pod_outside(pods: Table, nodes: Table, family: IPFamily, column: NDArray[An
         elif not lengths[node]:
             where = f"and Node/{names[node]} has no {family} podCIDR"
         else:
-            where = f"outside {_cidr(bases, lengths, node, family)} of Node/{names[node]}"
+            where = f"outside {_cidr(bases, lengths, node)} of Node/{names[node]}"
         return (
             _WARNING,
             "pod-outside-node-block",
@@ -365,12 +369,13 @@ def _pod_outside(pods: Table, nodes: Table, family: IPFamily, column: NDArray[An
 
 def _pair(
     rule: str,
-    named: Callable[[Any], str],
-    later: NDArray[np.intp],
-    earlier: NDArray[np.intp],
-    value: Callable[[Any], str],
+    rows: tuple[NDArray[np.intp], NDArray[np.intp]],
+    *,
+    named: Callable[[int], str],
+    value: Callable[[int], str],
 ) -> Callable[[int], Finding]:
     """Report two rows that have the same value."""
+    later, earlier = rows
 
     def finding(place: int) -> Finding:
         one, other = sorted((int(later[place]), int(earlier[place])))
@@ -399,9 +404,8 @@ def _service(services: Table, row: int) -> str:
 
 
 def _address(column: NDArray[Any], row: int) -> str:
-    family = IPFamily.IPV4 if column.dtype.names is None else IPFamily.IPV6
-    return format_address(family, to_integers(column[row : row + 1])[0])
+    return format_address(family_of(column), to_integers(column[row : row + 1])[0])
 
 
-def _cidr(bases: NDArray[Any], lengths: NDArray[np.uint8], row: int, family: IPFamily) -> str:
-    return str(Cidr.from_parts(family, to_integers(bases[row : row + 1])[0], int(lengths[row])))
+def _cidr(bases: NDArray[Any], lengths: NDArray[np.uint8], row: int) -> str:
+    return str(Cidr.from_parts(family_of(bases), to_integers(bases[row : row + 1])[0], int(lengths[row])))

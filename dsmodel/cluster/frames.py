@@ -128,7 +128,7 @@ def text_series(values: Any) -> pd.Series[str]:
     """
     if isinstance(values, np.ndarray):
         return pd.Series(values.astype(object), dtype=TEXT_DTYPE)
-    return pd.Series(TEXT_DTYPE.__from_arrow__(values))
+    return pd.Series(TEXT_DTYPE.__from_arrow__(values))  # type: ignore[attr-defined]
 
 
 def _series(table: Table, column: Column, *, as_text: bool) -> Any:
@@ -139,7 +139,7 @@ def _series(table: Table, column: Column, *, as_text: bool) -> Any:
         codes, words = list(column.words)[1:], list(column.words.values())[1:]
         position = np.full(256, -1, np.int8)
         position[codes] = np.arange(len(codes))
-        return pd.Categorical.from_codes(position[values], categories=words)
+        return pd.Categorical.from_codes(position[values], categories=pd.Index(words, dtype=object))
     if not column.is_address:
         return values
     present = table[column.null]

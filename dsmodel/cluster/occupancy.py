@@ -18,6 +18,7 @@ from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.cluster import checks
 from dsmodel.cluster.schema import SERVICES
 from dsmodel.cluster.table import Table
+from dsmodel.kube.behaviour import behaviour_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +56,7 @@ def create_kubernetes_service(cluster: Cluster) -> None:
     if not pool.usable:
         return
     column = from_integers([first.first + 1], family=first.family)
-    stores_families = cluster.config.gate("IPv6DualStack")
+    stores_families = behaviour_of(cluster.config.kube_version, cluster.config.feature_gates).dual_stack
     number, end = _NUMBERS[first.family], ENDS[first.family]
     cluster.services = Table(
         SERVICES,
@@ -111,7 +112,9 @@ def occupy_all(cluster: Cluster) -> list[Finding]:
         blocks_of_family.continue_behind_highest()
     findings += checks.pods_findings(cluster.pods, nodes, inside)
     occupy_services(cluster)
-    findings += checks.services_findings(cluster.services, cluster.node_ports, cluster.service_ranges, cluster.config)
+    findings += checks.services_findings(
+        cluster.services, node_ports=cluster.node_ports, ranges=cluster.service_ranges, config=cluster.config
+    )
     duplicates = {"pod-address-duplicate", "cluster-ip-duplicate", "node-port-duplicate"}
     cluster.shared_addresses = any(rule in duplicates for _, rule, _, _ in findings)
     return findings

@@ -15,11 +15,12 @@ import numpy as np
 import pandas as pd
 
 from dsmodel.errors import Reason
+from dsmodel.pools.arrivals import Arrivals
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Outcome", "arrival_order", "arrival_ranks", "grant_by_need", "grant_by_node"]
+__all__ = ["Outcome", "grant_by_need", "grant_by_node"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,76 +110,8 @@ class Outcome:
         None
             Every record has a frame.
         """
-        reasons = pd.Categorical.from_codes(self.reason, categories=[reason.name for reason in Reason])
+        reasons = pd.Categorical.from_codes(self.reason, categories=pd.Index([reason.name for reason in Reason]))
         return pd.DataFrame({"ok": self.ok, "reason": reasons, "row": self.rows})
-
-
-def arrival_order(groups: NDArray[np.integer]) -> NDArray[np.int64] | None:
-    """Return the rows by group and, within a group, by arrival.
-
-    Parameters
-    ----------
-    groups : ndarray of non-negative integers, shape (n,)
-        Group of each row, below 2**32.
-
-    Returns
-    -------
-    ndarray of int64, shape (n,), or None
-        Row numbers; None where the rows already are in that order.
-
-    Raises
-    ------
-    None
-        Every input of the declared types has an answer.
-
-    Examples
-    --------
-    >>> arrival_order(np.array([5, 2, 5])).tolist()
-    [1, 0, 2]
-    """
-    n = len(groups)
-    if n < 2 or bool((groups[1:] >= groups[:-1]).all()):
-        return None
-    bits = np.uint64(n.bit_length())
-    keys = groups.astype(np.uint64)
-    keys <<= bits
-    keys |= np.arange(n, dtype=np.uint64)
-    keys.sort()
-    keys &= (np.uint64(1) << bits) - np.uint64(1)
-    return keys.view(np.int64)
-
-
-def arrival_ranks(groups: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Count, for each row, the rows of its group before it.
-
-    Parameters
-    ----------
-    groups : ndarray of non-negative integers, shape (n,)
-        Group of each row, below 2**32.
-
-    Returns
-    -------
-    ndarray of int64, shape (n,)
-        0 for the first of its group.
-
-    Raises
-    ------
-    None
-        Every input of the declared types has an answer.
-
-    Examples
-    --------
-    >>> arrival_ranks(np.array([5, 2, 5, 5])).tolist()
-    [0, 0, 1, 2]
-    """
-    order = arrival_order(groups)
-    counts = np.bincount(groups) if len(groups) else np.zeros(0, np.int64)
-    inside = np.arange(len(groups)) - np.repeat(np.cumsum(counts) - counts, counts)
-    if order is None:
-        return inside
-    ranks = np.empty(len(groups), np.int64)
-    ranks[order] = inside
-    return ranks
 
 
 def grant_by_node(
@@ -222,9 +155,9 @@ def grant_by_node(
     rows = np.flatnonzero(tight[nodes])
     place, wants = nodes[rows], np.ones(len(rows), np.bool_) if needs is None else needs[rows]
     fed = np.ones(len(rows), np.bool_)
-    fed[wants] = arrival_ranks(place[wants]) < free[place[wants]]
+    fed[wants] = Arrivals.of(place[wants]).ranks < free[place[wants]]
     ahead = np.empty(len(rows), np.int64)  # granted rows before this one, were there no limit of pods
-    ahead[fed] = arrival_ranks(place[fed])
+    ahead[fed] = Arrivals.of(place[fed]).ranks
     if not fed.all():
         ahead[~fed] = _granted_before(place, fed)[~fed]
     answer = np.where(free[place] < 0, Reason.CIDR_NOT_AVAILABLE, Reason.POOL_FULL).astype(np.uint8)
@@ -237,7 +170,7 @@ def grant_by_node(
 def _granted_before(groups: NDArray[np.integer], fed: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Count, for each row, the fed rows of its group before it."""
     order = np.argsort(groups, kind="stable")
-    before = np.cumsum(fed[order]) - fed[order]
+    before: NDArray[np.int64] = np.cumsum(fed[order], dtype=np.int64) - fed[order]
     ordered = groups[order]
     starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
     before -= np.repeat(before[starts], np.diff(starts, append=len(ordered)))

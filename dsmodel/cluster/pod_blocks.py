@@ -23,6 +23,8 @@ from dsmodel.pools.grids import RangeGrid
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from dsmodel.pools.arrivals import Arrivals
+
 __all__ = ["PodBlocks"]
 
 _GATEWAY_AND_NETWORK = 2  # ordinals 0 and 1
@@ -42,9 +44,10 @@ class PodBlocks:
 
     Examples
     --------
+    >>> from dsmodel.pools.arrivals import Arrivals
     >>> blocks = PodBlocks(IPFamily.IPV4, np.zeros(0, np.uint32))
     >>> blocks.add(np.array([0x0AF40000], np.uint32), np.array([24], np.uint8))
-    >>> blocks.allocate(np.array([2])).tolist(), blocks.free().tolist()
+    >>> blocks.allocate(Arrivals.of([0, 0]))[0].tolist(), blocks.free().tolist()
     ([2, 3], [251])
     """
 
@@ -115,39 +118,31 @@ class PodBlocks:
         self.bases, self.prefix_lengths = self.bases[keep], self.prefix_lengths[keep]
         self._rows, self._untracked = self._rows[keep], self._untracked[keep]
 
-    def allocate(self, counts: NDArray[np.int64]) -> NDArray[np.uint32]:
-        """Take the next addresses on every node.
+    def allocate(self, arrivals: Arrivals) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
+        """Take the next address on each node, in order of arrival.
 
         Parameters
         ----------
-        counts : ndarray of int64, shape (nodes,)
-            How many each node is asked for; no more than are free there.
+        arrivals : Arrivals
+            Rows of the nodes the requests ask.
 
         Returns
         -------
-        ndarray of uint32, shape (counts.sum(),)
-            Ordinals inside the block in order of grant, node after node; 0 for a node without a block.
+        tuple of ndarray of uint32, ndarray of bool, shape (requests,)
+            Ordinals inside the block, and whether there was one.
 
         Raises
         ------
         None
-            Where fewer are free, the ordinals behind them are 0.
+            A node without a block, or with a full one, grants nothing.
         """
         if self._is_natural():
-            asked = np.flatnonzero(counts)
-            granted, flat = next(iter(self._grids.values())).allocate_counts(asked, counts[asked])
-            if len(flat) == counts.sum():
-                return flat
-            return _padded(flat, granted, counts[asked])
-        ordinals = np.zeros(int(counts.sum()), np.uint32)
-        starts = np.cumsum(counts) - counts
-        for length, grid in self._grids.items():
-            members = np.flatnonzero((self.prefix_lengths == length) & (counts > 0))
-            members = members[np.argsort(self._rows[members])]
-            granted, flat = grid.allocate_counts(self._rows[members].astype(np.intp), counts[members])
-            places = np.repeat(starts[members] - np.cumsum(granted) + granted, granted) + np.arange(len(flat))
-            ordinals[places] = flat
-        return ordinals
+            return next(iter(self._grids.values())).allocate_next(arrivals)
+        nodes = arrivals.rows
+        ordinals, ok = np.zeros(len(nodes), np.uint32), np.zeros(len(nodes), np.bool_)
+        for members, grid in self._by_grid(nodes):
+            ordinals[members], ok[members] = grid.allocate_next(self._rows[nodes[members]])
+        return ordinals, ok
 
     def occupy(self, nodes: NDArray[np.integer], ordinals: NDArray[np.uint64]) -> None:
         """Mark ordinals as in use; no cursor moves.
@@ -363,11 +358,3 @@ class PodBlocks:
         lengths = self.prefix_lengths[nodes]
         parts = ((np.flatnonzero(lengths == length), grid) for length, grid in self._grids.items())
         return [(members, grid) for members, grid in parts if len(members)]
-
-
-def _padded(flat: NDArray[np.uint32], granted: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.uint32]:
-    """Put zeros where a row granted fewer than it was asked for."""
-    ordinals = np.zeros(int(counts.sum()), np.uint32)
-    places = np.repeat(np.cumsum(counts) - counts - np.cumsum(granted) + granted, granted) + np.arange(len(flat))
-    ordinals[places] = flat
-    return ordinals

@@ -12,7 +12,8 @@ Sources: kubernetes/api core/v1 types (Node, Pod, Service), v1.20 to v1.36.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,7 +90,7 @@ class Column:
     meaning: str
     unit: str = ""
     null: str = ""
-    words: Mapping[int, str] = field(default_factory=dict)
+    words: Mapping[int, str] = dataclasses.field(default_factory=dict)
     prefix_length: str = ""
     default: object = None
 
@@ -161,7 +162,7 @@ def _flag(name: str, path: str, meaning: str, *, default: bool = False) -> Colum
     return Column(name, np.dtype(np.bool_), path, meaning, null="never", default=default)
 
 
-def _code(name: str, path: str, meaning: str, words: Mapping[int, str]) -> Column:
+def _code(name: str, path: str, meaning: str, *, words: Mapping[int, str]) -> Column:
     return Column(name, np.dtype(np.uint8), path, meaning, null="code 0", words=words, default=0)
 
 
@@ -190,7 +191,7 @@ NODES = TableSchema(
         _text("name", "metadata.name", "name of the node"),
         *_block("pod_cidr_ipv4", "spec.podCIDRs[*]", "the node's IPv4 block for pods"),
         *_block("pod_cidr_ipv6", "spec.podCIDRs[*]", "the node's IPv6 block for pods"),
-        _code("primary_ip_family", "spec.podCIDRs[0]", "family of the first podCIDR", FAMILIES),
+        _code("primary_ip_family", "spec.podCIDRs[0]", "family of the first podCIDR", words=FAMILIES),
         Column(
             "allocatable_pods",
             np.dtype(np.uint32),
@@ -224,11 +225,11 @@ PODS = TableSchema(
             default=-1,
         ),
         _flag("host_network", "spec.hostNetwork", "shares the node's addresses"),
-        _code("phase", "status.phase", "lifecycle phase", PHASES),
+        _code("phase", "status.phase", "lifecycle phase", words=PHASES),
         _flag("holds_address", "", "its addresses count against the node's block: neither host network nor finished"),
         *_address("pod_ipv4", "status.podIPs[*].ip", "the pod's IPv4 address"),
         *_address("pod_ipv6", "status.podIPs[*].ip", "the pod's IPv6 address"),
-        _code("primary_ip_family", "status.podIP", "family of the first pod address", FAMILIES),
+        _code("primary_ip_family", "status.podIP", "family of the first pod address", words=FAMILIES),
     ),
 )
 
@@ -237,13 +238,13 @@ SERVICES = TableSchema(
     (
         _text("namespace", "metadata.namespace", "namespace"),
         _text("name", "metadata.name", "name of the service; empty for services made from counts"),
-        _code("type", "spec.type", "service type", SERVICE_TYPES),
-        _code("ip_family_policy", "spec.ipFamilyPolicy", "family policy", IP_FAMILY_POLICIES),
-        _code("ip_families", "spec.ipFamilies", "families in order, the primary first", IP_FAMILIES),
+        _code("type", "spec.type", "service type", words=SERVICE_TYPES),
+        _code("ip_family_policy", "spec.ipFamilyPolicy", "family policy", words=IP_FAMILY_POLICIES),
+        _code("ip_families", "spec.ipFamilies", "families in order, the primary first", words=IP_FAMILIES),
         _flag("headless", "spec.clusterIP", 'clusterIP is "None"'),
         *_address("cluster_ipv4", "spec.clusterIPs[*]", "the service's IPv4 cluster IP"),
         *_address("cluster_ipv6", "spec.clusterIPs[*]", "the service's IPv6 cluster IP"),
-        _code("primary_ip_family", "spec.clusterIPs[0]", "family of the first cluster IP", FAMILIES),
+        _code("primary_ip_family", "spec.clusterIPs[0]", "family of the first cluster IP", words=FAMILIES),
         Column(
             "node_ports",
             np.dtype(np.uint16),
@@ -262,7 +263,12 @@ SERVICES = TableSchema(
             null="0",
             default=0,
         ),
-        _code("external_traffic_policy", "spec.externalTrafficPolicy", "policy for outside traffic", TRAFFIC_POLICIES),
+        _code(
+            "external_traffic_policy",
+            "spec.externalTrafficPolicy",
+            "policy for outside traffic",
+            words=TRAFFIC_POLICIES,
+        ),
         _text("load_balancer_class", "spec.loadBalancerClass", "who serves the load balancer"),
         *_address("external_ipv4", "status.loadBalancer.ingress[*].ip", "first IPv4 address of the load balancer"),
         *_address("external_ipv6", "status.loadBalancer.ingress[*].ip", "first IPv6 address of the load balancer"),
@@ -290,14 +296,14 @@ NODE_PORTS = TableSchema(
             null="never",
             default=0,
         ),
-        _code("use", "spec.ports[*].nodePort, spec.healthCheckNodePort", "what holds the port", NODE_PORT_USES),
+        _code("use", "spec.ports[*].nodePort, spec.healthCheckNodePort", "what holds the port", words=NODE_PORT_USES),
     ),
 )
 
 FINDINGS = TableSchema(
     "findings",
     (
-        _code("severity", "", "how bad it is", SEVERITIES),
+        _code("severity", "", "how bad it is", words=SEVERITIES),
         _text("rule", "", "short name of the rule that is broken"),
         _text("object", "", "kind and name of the object: Node/worker-1, Pod/default/web-0"),
         _text("message", "", "what is wrong, the value, and the way out"),

@@ -1,31 +1,35 @@
-"""Decide the families of Services from what they ask for, once for each different shape.
+"""Decide the families of a batch of Services, once for each different shape.
 
-`decide` is the whole decision: (policy, families asked for, headless) in one cluster to (policy, families) or a
-reason. It covers Services with a selector and without cluster IPs of their own. What it does not know: static cluster
-IPs, Services without selector, updates; the API server's full table decides those.
+`decide` asks the API server's own table (`dsmodel.kube.families`) for one shape: policy, families asked for, headless
+or not. `decide_many` finds the shapes of a batch, decides each once and hands the answers out.
 
-Sources: ``initIPFamilyFields`` of ``pkg/registry/core/service/storage/alloc.go`` (v1.36.2),
-``tryDefaultValidateServiceClusterIPFields`` of ``pkg/registry/core/service/storage/rest.go`` (v1.20.2).
+What it does not know: cluster IPs that a Service names itself, Services without selector (all rows count as having
+one), updates.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dsmodel.addresses.cidr import IPFamily
+from dsmodel.cluster.schema import IP_FAMILIES, IP_FAMILY_POLICIES
 from dsmodel.errors import Reason
+from dsmodel.kube.families import FamilyShape, resolve
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from dsmodel.cluster.table import Table
+    from dsmodel.kube.behaviour import Behaviour
+
 __all__ = ["Families", "decide", "decide_many"]
 
-_SINGLE, _PREFER, _REQUIRE = 1, 2, 3  # codes of schema.IP_FAMILY_POLICIES
 _EXTERNAL_NAME = 4  # code of schema.SERVICE_TYPES
-_NUMBER = {IPFamily.IPV4: 4, IPFamily.IPV6: 6}
+_FAMILY_CODES = {word: code for code, word in IP_FAMILIES.items()}
+_POLICY_CODES = {word: code for code, word in IP_FAMILY_POLICIES.items()}
 
 
 @dataclass(frozen=True)
@@ -34,39 +38,41 @@ class Families:
 
     Parameters
     ----------
-    policy : int
-        Code of `schema.IP_FAMILY_POLICIES`; 0 where the API stores none.
+    policy : str
+        The policy stored; empty where the API stores none.
     families : tuple of IPFamily
-        In order, the primary first.
+        In order, the primary first; one cluster IP of each unless headless.
     reason : Reason
         OK, or why the Service is refused.
     """
 
-    policy: int
+    policy: str
     families: tuple[IPFamily, ...]
     reason: Reason = Reason.OK
 
-    @property
-    def code(self) -> int:
-        """Code of `schema.IP_FAMILIES`."""
-        return int("".join(str(_NUMBER[family]) for family in self.families) or "0")
-
 
 def decide(
-    policy: int, asked: tuple[IPFamily, ...], *, configured: tuple[IPFamily, ...], dual_stack_api: bool = True
+    policy: str,
+    asked: tuple[str, ...],
+    *,
+    headless: bool = False,
+    configured: tuple[IPFamily, ...],
+    behaviour: Behaviour,
 ) -> Families:
     """Decide policy and families of one shape.
 
     Parameters
     ----------
-    policy : int
-        Code of the policy asked for; 0 for none.
-    asked : tuple of IPFamily
+    policy : str
+        The policy asked for; empty for none.
+    asked : tuple of str
         Families asked for, in order; may be empty.
+    headless : bool, default False
+        Whether clusterIP is "None".
     configured : tuple of IPFamily
         Families of the API server's service ranges, the default first.
-    dual_stack_api : bool, default True
-        False for v1.20 with the gate IPv6DualStack off: policy and families are dropped.
+    behaviour : Behaviour
+        Of the API server's version.
 
     Returns
     -------
@@ -80,66 +86,66 @@ def decide(
 
     Examples
     --------
-    >>> both = (IPFamily.IPV4, IPFamily.IPV6)
-    >>> decide(2, (), configured=both).code, decide(2, (), configured=both[:1]).code
-    (46, 4)
-    >>> decide(3, (), configured=both[:1]).reason
+    >>> from dsmodel import KubeVersion
+    >>> from dsmodel.kube.behaviour import behaviour_of
+    >>> v136, both = behaviour_of(KubeVersion("1.36")), (IPFamily.IPV4, IPFamily.IPV6)
+    >>> [str(family) for family in decide("PreferDualStack", (), configured=both, behaviour=v136).families]
+    ['IPv4', 'IPv6']
+    >>> decide("RequireDualStack", (), configured=both[:1], behaviour=v136).reason
     <Reason.FAMILY_NOT_CONFIGURED: 11>
     """
-    if not dual_stack_api:
-        return Families(0, configured[:1], Reason.OK if configured else Reason.FAMILY_NOT_CONFIGURED)
-    policy = policy or _SINGLE
-    if policy == _SINGLE and len(asked) > 1:
-        return Families(policy, (), Reason.REJECTED)
-    short = policy == _REQUIRE and len(configured) < 2
-    if short or not configured or any(family not in configured for family in asked):
+    if not configured:
         return Families(policy, (), Reason.FAMILY_NOT_CONFIGURED)
-    families = asked or configured[:1]
-    if policy != _SINGLE and len(families) == 1:
-        families += tuple(family for family in configured if family not in families)
-    return Families(policy, families)
+    if not behaviour.dual_stack:  # v1.20 with the gate off drops both fields
+        return Families("", configured[:1])
+    cluster = tuple(str(family) for family in configured)
+    shape = FamilyShape(policy or None, asked, (), headless=headless, selector=True, cluster=cluster)
+    outcome = resolve(shape, behaviour.families)
+    if outcome.refusals:
+        lacking = len(cluster) < 2 and (policy == "RequireDualStack" or any(family not in cluster for family in asked))
+        return Families(policy, (), Reason.FAMILY_NOT_CONFIGURED if lacking else Reason.REJECTED)
+    return Families(outcome.policy or "", tuple(IPFamily(family) for family in outcome.families))
 
 
 def decide_many(
-    types: NDArray[Any],
-    policies: NDArray[Any],
-    asked: NDArray[Any],
-    *,
-    configured: tuple[IPFamily, ...],
-    dual_stack_api: bool = True,
+    services: Table, *, configured: tuple[IPFamily, ...], behaviour: Behaviour
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
     """Decide a batch, each different shape once.
 
     Parameters
     ----------
-    types : ndarray of uint8, shape (n,)
-        Codes of `schema.SERVICE_TYPES`; an ExternalName has no families.
-    policies : ndarray of uint8, shape (n,)
-        Codes of the policies asked for.
-    asked : ndarray of uint8, shape (n,)
-        Codes of the families asked for.
+    services : Table
+        Rows as asked for; an ExternalName has no families.
     configured : tuple of IPFamily
         Families of the API server's service ranges, the default first.
-    dual_stack_api : bool, default True
-        See `decide`.
+    behaviour : Behaviour
+        Of the API server's version.
 
     Returns
     -------
     tuple of ndarray of uint8, shape (n,)
-        Policy codes, family codes, reasons.
+        Policy codes, codes of the families that get cluster IPs, reasons.
 
     Raises
     ------
     None
         Every shape has an answer.
     """
-    shapes = (types == _EXTERNAL_NAME).astype(np.uint32) << 16 | policies.astype(np.uint32) << 8 | asked
-    answers = np.zeros((3, 1 << 17), np.uint8)
-    for shape in np.flatnonzero(np.bincount(shapes, minlength=1)):
-        if shape >> 16:
+    external = services["type"] == _EXTERNAL_NAME
+    shapes = services["ip_family_policy"].astype(np.intp) << 8 | services["ip_families"]
+    shapes |= services["headless"].astype(np.intp) << 11 | external.astype(np.intp) << 12
+    answers = np.zeros((3, 1 << 13), np.uint8)
+    for shape in np.flatnonzero(np.bincount(shapes, minlength=1)).tolist():
+        if shape >> 12:
             continue
-        families = tuple(IPFamily.IPV4 if digit == "4" else IPFamily.IPV6 for digit in str(shape & 255) if digit != "0")
-        answer = decide(int(shape >> 8) & 255, families, configured=configured, dual_stack_api=dual_stack_api)
-        answers[:, shape] = answer.policy, answer.code, answer.reason
-    chosen = answers[:, shapes]
-    return chosen[0], chosen[1], chosen[2]
+        asked = IP_FAMILIES[shape & 255]
+        answer = decide(
+            IP_FAMILY_POLICIES[shape >> 8 & 7],
+            tuple(asked.split(",")) if asked else (),
+            headless=bool(shape >> 11 & 1),
+            configured=configured,
+            behaviour=behaviour,
+        )
+        answers[:, shape] = _POLICY_CODES[answer.policy], _FAMILY_CODES[",".join(answer.families)], answer.reason
+    policies, families, reasons = answers[:, shapes]
+    return policies, families, reasons

@@ -1,8 +1,9 @@
 """Cluster IPs and node ports of a whole cluster: one pool for each service range, one for the ports.
 
 Promises what kube-apiserver's allocators promise, for batches: dynamic cluster IPs come from the upper band first, a
-batch takes exactly the set of addresses that one at a time would, the ServiceCIDR objects of a family are tried in
-random order, and node ports are one pool for both families and all protocols.
+batch takes exactly the set of addresses that one at a time would (which row gets which of them is dealt at random), the
+ServiceCIDR objects of a family are tried in random order, and node ports are one pool for both families and all
+protocols.
 
 What it does not know: which families a Service gets (`dsmodel.cluster.service_families`), names, static requests.
 
@@ -17,45 +18,19 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from dsmodel.addresses.arrays import empty
-from dsmodel.addresses.cidr import Cidr, IPFamily
+from dsmodel.kube.behaviour import behaviour_of
+from dsmodel.kube.ports import port_band_offset
+from dsmodel.kube.service_cidrs import service_range_pool
 from dsmodel.pools.ranges import AddressRange, PortRange
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from dsmodel.addresses.cidr import Cidr, IPFamily
+    from dsmodel.kube.behaviour import Behaviour
     from dsmodel.kube.config import ClusterConfig
 
-__all__ = ["ServiceRanges", "node_port_pool", "static_band"]
-
-
-def static_band(size: int, *, share: int, most: int) -> int:
-    """Return how many of the first usable values dynamic allocation leaves for last.
-
-    Parameters
-    ----------
-    size : int
-        Addresses of the range, network and broadcast included, or ports.
-    share : int
-        One in how many belongs to the band: 16 for addresses, 32 for ports.
-    most : int
-        The largest band: 256 for addresses, 128 for ports.
-
-    Returns
-    -------
-    int
-        The band offset; 0 up to 16 values.
-
-    Raises
-    ------
-    None
-        Every size has an answer.
-
-    Examples
-    --------
-    >>> static_band(65536, share=16, most=256), static_band(256, share=16, most=256)
-    (256, 16)
-    """
-    return min(max(16, size // share), most) if size > 16 else 0
+__all__ = ["ServiceRanges", "node_port_pool"]
 
 
 def node_port_pool(config: ClusterConfig) -> PortRange:
@@ -84,9 +59,8 @@ def node_port_pool(config: ClusterConfig) -> PortRange:
     (2768, 86)
     """
     first, last = config.service_node_port_range
-    banded = config.gate("ServiceNodePortStaticSubrange")
-    band = static_band(last - first + 1, share=32, most=128) if banded else 0
-    return PortRange(first, last, band_offset=band)
+    banded = behaviour_of(config.kube_version, config.feature_gates).port_band
+    return PortRange(first, last, band_offset=port_band_offset(last - first + 1) if banded else 0)
 
 
 class ServiceRanges:
@@ -100,21 +74,22 @@ class ServiceRanges:
 
     Examples
     --------
-    >>> from dsmodel import ClusterConfig
+    >>> from dsmodel import ClusterConfig, IPFamily
     >>> ranges = ServiceRanges(ClusterConfig.of(service_cidrs=["10.96.0.0/24"]))
     >>> ranges.usable(IPFamily.IPV4), ranges.usable(IPFamily.IPV6)
     (254, 0)
     """
 
     def __init__(self, config: ClusterConfig) -> None:
+        behaviour = behaviour_of(config.kube_version, config.feature_gates)
         self.ranges: dict[IPFamily, list[AddressRange]] = {
-            cidr.family: [_pool(config, cidr)] for cidr in config.service_cidrs
+            cidr.family: [_pool(cidr, behaviour)] for cidr in config.service_cidrs
         }
-        if config.gate("MultiCIDRServiceAllocator"):
+        if behaviour.address_objects:
             for cidr in dict.fromkeys(config.extra_service_cidrs):
                 known = self.ranges.get(cidr.family, [])
                 if known and all(cidr != pool.cidr for pool in known):
-                    known.append(_pool(config, cidr))
+                    known.append(_pool(cidr, behaviour))
 
     @property
     def families(self) -> tuple[IPFamily, ...]:
@@ -268,20 +243,6 @@ def _taken(pool: AddressRange, n: int, rng: np.random.Generator) -> NDArray[Any]
     return pool.addresses(rng.permutation(offsets) if n > 1 else offsets)
 
 
-def _pool(config: ClusterConfig, cidr: Cidr) -> AddressRange:
-    """Give one range the reserved ends, the reach and the band of the version's allocator."""
-    limit = None
-    if config.gate("MultiCIDRServiceAllocator"):
-        if cidr.family is IPFamily.IPV6 and cidr.prefix_length < config.kube_version.rule("ipv6_service_prefix_length"):
-            limit = 0  # the flag accepts it, and then no allocator exists
-    elif cidr.family is IPFamily.IPV6:
-        limit = config.kube_version.rule("bitmap_ipv6_service_addresses")
-    banded = config.gate("ServiceIPStaticSubrange")
-    size = cidr.size if limit is None else min(cidr.size, limit)
-    return AddressRange(
-        cidr,
-        reserve_first=1,
-        reserve_last=1 if cidr.family is IPFamily.IPV4 else 0,
-        limit=limit,
-        band_offset=static_band(size, share=16, most=256) if banded else 0,
-    )
+def _pool(cidr: Cidr, behaviour: Behaviour) -> AddressRange:
+    """Make the pool of one range; one that the version has no allocator for has nothing to hand out."""
+    return service_range_pool(cidr, behaviour=behaviour) or AddressRange(cidr, limit=0)

@@ -35,12 +35,12 @@ from dsmodel.errors import InvalidConfig, InvalidInput
 from dsmodel.kube.node_ipam import NodeIPAM
 
 if TYPE_CHECKING:
-    from dsmodel.cluster.outcome import Outcome
     from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
+    from dsmodel.cluster.outcome import Outcome
     from dsmodel.kube.config import ClusterConfig
     from dsmodel.pools.ranges import PortRange
 
@@ -188,7 +188,7 @@ class Cluster:
         except InvalidConfig as error:
             ipam = None
             trouble.append(("fatal", "node-ipam-does-not-start", "Cluster", str(error)))
-        cluster._start(config, ipam=ipam)
+        cluster._start(config, ipam=ipam)  # noqa: SLF001 - an instance of this class
         for given, name, schema in ((nodes, "nodes", NODES), (pods, "pods", PODS), (services, "services", SERVICES)):
             if given is not None:
                 if given.schema is not schema:
@@ -213,8 +213,8 @@ class Cluster:
         *,
         pod_cidrs: Sequence[Sequence[str]] | None = None,
         allocatable_pods: ArrayLike | None = None,
-        zone: str | Sequence[str] = "",
-        node_pool: str | Sequence[str] = "",
+        zone: ArrayLike = "",
+        node_pool: ArrayLike = "",
     ) -> Outcome:
         """Let nodes join, in order.
 
@@ -226,7 +226,7 @@ class Cluster:
             What each node brings; an empty one is left to node IPAM, as are all if left out.
         allocatable_pods : int or array of int, optional
             Pods the kubelet admits; `ClusterConfig.max_pods` if left out.
-        zone, node_pool : str or sequence of str
+        zone, node_pool : str or array of str
             One for all, or one a node.
 
         Returns
@@ -342,7 +342,7 @@ class Cluster:
         self,
         services: int | pd.DataFrame | Table,
         *,
-        type: str = "ClusterIP",
+        type: str = "ClusterIP",  # noqa: A002 - Kubernetes' word
         ip_family_policy: str | None = None,
         ip_families: Sequence[str] | None = None,
         node_ports: int | None = None,
@@ -485,7 +485,7 @@ def _ipam(config: ClusterConfig) -> NodeIPAM:
     return NodeIPAM(
         kube_version=config.kube_version,
         cluster_cidrs=config.cluster_cidrs,
-        node_cidr_mask_sizes=config.node_cidr_mask_sizes,
+        node_cidr_mask_sizes={str(family): mask for family, mask in config.node_cidr_mask_sizes.items()},
         service_cidrs=config.service_cidrs,
         feature_gates=config.feature_gates,
     )

@@ -18,7 +18,7 @@ from dsmodel.cluster.block_column import BlockColumn, frozen
 from dsmodel.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
@@ -78,8 +78,8 @@ class Table:
         """Build from columns known to be right."""
         table = cls.__new__(cls)
         table.schema = schema
-        table._columns = columns
-        table._length = length
+        table._columns = columns  # noqa: SLF001 - an instance of this class
+        table._length = length  # noqa: SLF001 - an instance of this class
         return table
 
     def __len__(self) -> int:
@@ -297,7 +297,7 @@ class Table:
         Raises
         ------
         InvalidInput
-            If ``addresses`` is another word.
+            If ``addresses`` is another word, or a column is not declared.
 
         Examples
         --------
@@ -308,7 +308,7 @@ class Table:
         """
         from dsmodel.cluster.frames import frame_of
 
-        return frame_of(self, addresses=addresses)
+        return frame_of(self, addresses=addresses, columns=columns)
 
     @classmethod
     def from_frame(cls, schema: TableSchema, frame: pd.DataFrame) -> Self:
