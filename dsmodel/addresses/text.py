@@ -327,18 +327,15 @@ def _as_arrow(texts: Any) -> Any:
     wanted = pa.large_string()
     if isinstance(texts, np.ndarray) and texts.dtype.kind == "T":
         texts = texts.astype(object)
-    if isinstance(texts, pa.Array | pa.ChunkedArray):
-        array = texts
-    else:
-        try:
-            array = pa.array(texts, from_pandas=True) if hasattr(texts, "dtype") else pa.array(texts, wanted)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
-            array = pa.array([_text_or_none(text) for text in texts], wanted)
+    try:
+        array = texts if isinstance(texts, pa.Array | pa.ChunkedArray) else pa.array(texts, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
+        array = pa.array([_text_or_none(text) for text in texts], wanted)
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
     kind = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
     if not (pa.types.is_null(kind) or pa.types.is_string(kind) or kind in {wanted, pa.string_view()}):
-        array = pa.array([_text_or_none(text) for text in array.to_pylist()], wanted)
+        array = pa.array([_text_or_none(text) for text in texts], wanted)
     return array if array.type == wanted else array.cast(wanted)
 
 

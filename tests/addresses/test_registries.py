@@ -1,0 +1,92 @@
+"""The registries are whole, and a lookup finds the most specific row."""
+
+import re
+
+import numpy as np
+import pytest
+
+from dsmodel.addresses.cidr import Cidr, IPFamily
+from dsmodel.addresses.registries import POLICY_TABLE, SPECIAL_PURPOSE, UPDATED, special_purpose
+from dsmodel.addresses.text import parse_mixed
+
+
+def block_of(text: str) -> str:
+    mixed = parse_mixed([text])
+    row = special_purpose(mixed.ipv4 if mixed.is_ipv4[0] else mixed.ipv6)[0]
+    return str(SPECIAL_PURPOSE[row].cidr) if row >= 0 else ""
+
+
+@pytest.mark.parametrize(
+    ("text", "block"),
+    [
+        ("0.0.0.0", "0.0.0.0/32"),  # noqa: S104 - an address, not a binding
+        ("0.0.0.1", "0.0.0.0/8"),
+        ("10.96.0.10", "10.0.0.0/8"),
+        ("100.64.0.1", "100.64.0.0/10"),
+        ("100.128.0.1", ""),
+        ("172.32.0.1", ""),
+        ("192.0.0.9", "192.0.0.9/32"),
+        ("192.0.0.11", "192.0.0.0/24"),
+        ("255.255.255.255", "255.255.255.255/32"),
+        ("8.8.8.8", ""),
+        ("::", "::/128"),
+        ("::ffff:10.0.0.1", "::ffff:0.0.0.0/96"),
+        ("2001::1", "2001::/32"),
+        ("2001:1::2", "2001:1::2/128"),
+        ("2001:1::4", "2001::/23"),
+        ("2001:db8::1", "2001:db8::/32"),
+        ("2600:1f00::1", ""),
+        ("3fff:fff::1", "3fff::/20"),
+        ("fd00:10:244::1", "fc00::/7"),
+        ("fe80::1", "fe80::/10"),
+        ("64:ff9b::1", "64:ff9b::/96"),
+    ],
+)
+def test_the_most_specific_block_answers(text, block) -> None:
+    assert block_of(text) == block
+
+
+def test_rows_are_whole_dated_and_distinct() -> None:
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", UPDATED)
+    assert len({row.cidr for row in SPECIAL_PURPOSE}) == len(SPECIAL_PURPOSE)
+    assert [sum(row.cidr.family is family for row in SPECIAL_PURPOSE) for family in IPFamily] == [26, 25]
+    for row in SPECIAL_PURPOSE:
+        assert row.name
+        assert row.rfc.startswith("RFC ")
+        assert re.fullmatch(r"\d{4}-\d\d", row.allocated)
+        assert row.allocated <= UPDATED
+
+
+def test_a_globally_reachable_block_can_be_forwarded_and_addressed() -> None:
+    for row in SPECIAL_PURPOSE:
+        if row.is_global:
+            assert row.source
+            assert row.destination
+            assert row.forwardable
+
+
+def test_terminated_and_embedded_blocks_have_no_answer() -> None:
+    unknown = {str(row.cidr) for row in SPECIAL_PURPOSE if row.is_global is None}
+    assert unknown == {"192.88.99.0/24", "2001:10::/28", "2001::/32", "2002::/16"}
+
+
+def test_policy_table_is_that_of_rfc_6724() -> None:
+    assert [(str(row.cidr), row.precedence, row.label) for row in POLICY_TABLE] == [
+        ("::1/128", 50, 0),
+        ("::/0", 40, 1),
+        ("::ffff:0.0.0.0/96", 35, 4),
+        ("2002::/16", 30, 2),
+        ("2001::/32", 5, 5),
+        ("fc00::/7", 3, 13),
+        ("::/96", 1, 3),
+        ("fec0::/10", 1, 11),
+        ("3ffe::/16", 1, 12),
+    ]
+
+
+def test_whole_columns() -> None:
+    column = np.array([0x0A000001, 0x08080808] * 50_000, np.uint32)
+    found = special_purpose(column)
+    assert SPECIAL_PURPOSE[found[0]].cidr == Cidr("10.0.0.0/8")
+    assert (found[1::2] == -1).all()
+    assert (found[::2] == found[0]).all()
