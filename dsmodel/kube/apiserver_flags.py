@@ -71,14 +71,14 @@ def judge_apiserver(line: CommandLine) -> None:
     ports = _node_ports(line)
     kubernetes_port = line.number("kubernetes-service-node-port")
     advertised = _advertised(line)
-    if line.is_refused:
+    if line.is_refused():
         return
     ranges = _complete_ranges(line)
-    if line.is_refused:
+    if line.is_refused():
         return
     _validate(line, ranges, gates)
     _validate_ports(line, ports, kubernetes_port)
-    if line.is_refused:
+    if line.is_refused():
         return
     _run(line, ranges, gates=gates, advertised=advertised)
     _advise(line, ranges, ports)

@@ -20,6 +20,7 @@ from dsmodel.kube.config import DEFAULT_NODE_MASKS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from dsmodel.addresses.cidr import Syntax
     from dsmodel.kube.versions import KubeVersion
 
 __all__ = [
@@ -315,7 +316,7 @@ def read_cidr(text: str | Cidr, kube_version: KubeVersion | None = None) -> Cidr
     if isinstance(text, Cidr):
         return text
     try:
-        syntax = kube_version.rule("flag_address_syntax") if kube_version else "sloppy"
+        syntax: Syntax = kube_version.rule("flag_address_syntax") if kube_version else "sloppy"
         return Cidr(text, host_bits="mask", syntax=syntax)
     except InvalidCidr:
         return None

@@ -93,14 +93,24 @@ class CommandLine:
     values: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
-    @property
     def is_refused(self) -> bool:
-        """Whether something fatal was found.
+        """Tell whether something fatal was found.
+
+        Returns
+        -------
+        bool
+            True where the component would not start.
 
         Raises
         ------
         None
             There is always an answer.
+
+        Examples
+        --------
+        >>> from dsmodel import KubeVersion
+        >>> CommandLine("kubelet", KubeVersion("1.36")).is_refused()
+        False
         """
         return any(finding.severity == "fatal" for finding in self.findings)
 

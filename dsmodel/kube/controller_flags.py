@@ -89,13 +89,13 @@ def judge_controller_manager(line: CommandLine) -> None:
         words = f"--{_RANGES} can not contain more than two entries"
         source = "cmd/kube-controller-manager/app/options/nodeipamcontroller.go"
         line.find("fatal", "service-range", words, flag=_RANGES, fix=_FIXES["service-range"], source=source)
-    if line.is_refused:
+    if line.is_refused():
         return
     if not allocates:
         _note_unused(line)
         return
     _judge_allocator(line)
-    if line.is_refused:
+    if line.is_refused():
         return
     _judge_ranges(line, gates, masks)
 

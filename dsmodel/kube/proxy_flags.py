@@ -98,8 +98,7 @@ def _judge_cluster_cidr(line: CommandLine, gates: Mapping[str, bool], *, local: 
     """Judge the cluster CIDRs: always up to where detect-local-mode decides, then only where it reads them."""
     texts = line.parts("cluster-cidr")
     version = line.kube_version
-    by_host = version.rule("kube_proxy_dual_stack_by_host")
-    if local not in {"", "ClusterCIDR"} and by_host:
+    if local not in {"", "ClusterCIDR"} and version.rule("kube_proxy_cluster_cidr_by_local_mode"):
         if texts:
             words = f"--cluster-cidr is not read with --detect-local-mode={local}"
             line.find("note", "cluster-cidr", words, flag="cluster-cidr", fix="drop it", source=_VALIDATION)
@@ -140,7 +139,7 @@ def _judge_node_ports(line: CommandLine, mode: str) -> None:
             words = f'nodePortAddresses[{place}]: Invalid value: "{text}": must be a valid CIDR'
             _refuse(line, flag, words, flag=flag, fix="write CIDRs such as 10.0.0.0/8 or ::/0")
     families = {cidr.family for cidr in cidrs if cidr}
-    if len(families) == 1 and not line.is_refused and mode != "nftables":
+    if len(families) == 1 and not line.is_refused() and mode != "nftables":
         family = next(iter(families))
         words = f"cluster is dual-stack but --nodeport-addresses names only {family}: the other family opens on all"
         fix = "name a CIDR of each family"

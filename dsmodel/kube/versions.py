@@ -300,9 +300,14 @@ RULES: dict[str, Rule] = {
         "values of --detect-local-mode that exist",
         (
             (20, ("", "ClusterCIDR", "NodeCIDR")),
-            (23, ("", "ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix")),
+            (24, ("", "ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix")),
         ),
-        "pkg/proxy/apis/config/types.go of v1.20.2 and v1.36.2; KEP-2450",
+        "pkg/proxy/apis/config/types.go of v1.20.2 and v1.36.2; #95400, KEP-2450",
+    ),
+    "kube_proxy_cluster_cidr_by_local_mode": Rule(
+        "kube-proxy judges its cluster CIDRs only where --detect-local-mode reads them",
+        ((20, False), (32, True)),
+        "pkg/proxy/apis/config/validation/validation.go of v1.20.2 and v1.36.2; the release between is not known",
     ),
     "kube_proxy_dual_stack_by_host": Rule(
         "kube-proxy serves both families whenever the host can, whatever the cluster uses",
