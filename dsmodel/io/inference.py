@@ -38,6 +38,8 @@ __all__ = ["InferredConfig", "infer_config"]
 
 # a guessed cluster CIDR of more blocks than this would be no guess but a mistake
 _MOST_BLOCK_BITS: Final = 16
+# kube-apiserver refuses a primary range of less than 8 addresses
+_LEAST_SERVICE_BITS: Final = 3
 _FAMILIES: Final = (IPFamily.IPV4, IPFamily.IPV6)
 
 
@@ -270,7 +272,7 @@ def _guess_service_cidrs(inferred: InferredConfig, clues: Clues, services: Table
         addresses, count = services[name][has], int(has.sum())
         anchored = own & has
         firsts = [value - 1 for value in to_integers(services[name][anchored])]
-        cover = _cover(addresses, family, family.bits - 2, also=firsts)
+        cover = _cover(addresses, family, family.bits - _LEAST_SERVICE_BITS, also=firsts)
         if family.bits - cover.prefix_length > 64:
             message = f"{count:,} cluster IPs lie too far apart for one {family.value} service range ({cover})"
             clues.findings.add("warning", "service-cidr-unknown", f"{message}; give config=", about="ClusterConfig")

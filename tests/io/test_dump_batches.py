@@ -153,3 +153,13 @@ def test_phases_have_codes() -> None:
     dump = read_dump(io.StringIO(listed(*pods)))
     assert [PHASES[code] for code in dump.pods["phase"].tolist()] == ["Pending", "Running", "Unknown", ""]
     assert dump.findings["rule"].tolist() == ["field-invalid"]
+
+
+def test_a_large_document_is_handed_on_in_parts() -> None:
+    from dsmodel.io.dump_batches import CHUNK, read_documents
+
+    count = 2 * CHUNK + 5
+    text = listed(*(pod(f"p{i}") for i in range(count))).encode()
+    batches = [[item.metadata.name for item in batch.objects] for batch in read_documents(text, "x")]
+    assert max(map(len, batches)) == CHUNK
+    assert [name for names in batches for name in names] == [f"p{i}" for i in range(count)]

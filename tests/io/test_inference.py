@@ -164,7 +164,7 @@ def test_service_ranges_are_guessed_from_cluster_ips() -> None:
         service("b", "172.20.0.10", "fd00::a"),
     ]
     config = read(*services).config
-    assert shown(config, "service_cidrs") == ["172.20.0.0/19", "fd00::8/126"]
+    assert shown(config, "service_cidrs") == ["172.20.0.0/19", "fd00::8/125"]
     evidence = config.evidence["service_cidrs"]
     assert "covers 3 cluster IPs and has 172.20.0.1 of default/kubernetes as its first address" in evidence
     assert "guess" in evidence

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -281,3 +282,25 @@ def test_secrets_are_never_loaded(tmp_path: Path) -> None:
 def test_control_plane_pods_are_counted_like_others() -> None:
     cluster = read_cluster(io.StringIO(listed(*small_cluster(), component("kube-scheduler", "--x"))))
     assert len(cluster.pods) == 6
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("patience", "wanted", "shown"), [(0.0, True, True), (0.0, False, False), (60.0, True, False)])
+def test_progress_is_shown_for_long_reads_in_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, patience: float, *, wanted: bool, shown: bool
+) -> None:
+    monkeypatch.setattr("dsmodel.io.kubectl._PATIENCE_SECONDS", patience)
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    read_dump(sample_path(), progress=wanted)
+    assert ("reading" in terminal.getvalue()) is shown
+
+
+def test_files_and_pipes_get_no_bar(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    read_dump(sample_path())
+    assert capfd.readouterr() == ("", "")
