@@ -15,6 +15,9 @@ SECTION = re.compile(
     r"^ *(Parameters|Returns|Yields|Raises|Source|Examples|Notes|Attributes|See Also)\n *-{3,}$", re.MULTILINE
 )
 
+# Storage behind the pools: called by the pools only, so one line each is their promise.
+MACHINERY = {f"dsmodel.pools.{name}" for name in ("bitmap", "sparse", "words", "runs")}
+
 
 def public_functions() -> Iterator[tuple[str, Any]]:
     for info in pkgutil.walk_packages(dsmodel.__path__, "dsmodel."):
@@ -23,6 +26,8 @@ def public_functions() -> Iterator[tuple[str, Any]]:
         module = importlib.import_module(info.name)
         for name, value in vars(module).items():
             if name.startswith("_") or getattr(value, "__module__", None) != info.name:
+                continue
+            if info.name in MACHINERY or getattr(value, "_is_protocol", False):
                 continue
             if inspect.isfunction(value):
                 yield f"{info.name}.{name}", value

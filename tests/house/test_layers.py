@@ -28,7 +28,7 @@ BELOW["reports"] = _CLUSTER | {"graph", "planning", "reports"}
 BELOW["plots"] = {"errors", "addresses", "reports", "plots"}
 BELOW["widgets"] = BELOW["reports"] | {"plots", "widgets"}
 BELOW["data"] = set()
-BELOW["cli"] = {*BELOW["widgets"], "io", "cli", "data", ""}
+BELOW["cli"] = {*BELOW["widgets"], "io", "cli", "data", "__version__"}
 BELOW["__main__"] = {"cli"}
 
 # Library -> the modules (path prefixes inside the package) that may import it.
@@ -52,6 +52,7 @@ HOMES = {
         "widgets/",
         "cli",
         "kube/flags.py",
+        "kube/config_checks.py",
     ),
 }
 
