@@ -9,6 +9,7 @@ It does not know time, names or owners; `Operation` makes changes to several poo
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self, TypeAlias, overload
 
@@ -259,10 +260,10 @@ def offset_rows(offsets: Offsets, *, first: int, usable: int) -> tuple[NDArray[n
     >>> offset_rows([1, 5], first=1, usable=3)
     (array([0, 4], dtype=uint64), array([ True, False]))
     """
-    try:
-        rows = np.asarray(offsets)
-    except OverflowError:
-        rows = np.empty(0, dtype=object)
+    rows = np.asarray(offsets)
+    if rows.dtype.kind in "fO" and isinstance(offsets, (list, tuple)) and all(isinstance(row, int) for row in offsets):
+        with suppress(OverflowError):  # numpy reads ints on both sides of 2**63 as floats
+            rows = np.array(offsets, dtype=np.uint64)
     if rows.size == 0 and rows.dtype != object:
         return np.empty(0, dtype=np.uint64), None
     if rows.ndim != 1 or rows.dtype.kind not in "iu":
