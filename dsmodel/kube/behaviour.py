@@ -57,7 +57,7 @@ class Behaviour:
         Cluster IPs are IPAddress objects; and no bitmap is written beside them.
     address_band, port_band : bool
         Dynamic cluster IPs and node ports avoid the static band.
-    dots_in_labels_named, port_name_digits_named : bool
+    dots_in_labels_named, port_name_digits_named, full_range_names_service : bool
         Wordings.
     label_key_words, source_range_words : str
         Wordings.
@@ -87,6 +87,7 @@ class Behaviour:
     port_band: bool
     dots_in_labels_named: bool
     port_name_digits_named: bool
+    full_range_names_service: bool
     label_key_words: str
     source_range_words: str
 
@@ -156,6 +157,7 @@ def _behaviour(version: KubeVersion, gates: tuple[tuple[str, bool], ...]) -> Beh
         port_band=on["ServiceNodePortStaticSubrange"],
         dots_in_labels_named=rule("dots_in_labels_named"),
         port_name_digits_named=rule("port_name_digits_named"),
+        full_range_names_service=rule("service_full_range_names_service"),
         label_key_words=rule("label_key_words"),
         source_range_words=rule("service_source_range_words"),
     )

@@ -117,6 +117,35 @@ class ControlPlane:
         self._revision = 0
         self._start(ranges)
 
+    def copy(self) -> ControlPlane:
+        """Return an independent server in the same state, cheaply.
+
+        Returns
+        -------
+        ControlPlane
+            What happens to one of the two does not happen to the other; they share the generator of random numbers.
+
+        Raises
+        ------
+        None
+            Every state can be copied.
+
+        Examples
+        --------
+        >>> server = ControlPlane(service_cidrs=["10.96.0.0/16"])
+        >>> _ = server.copy().delete("Service", "kubernetes")
+        >>> server.get("Service", "kubernetes")["metadata"]["name"]
+        'kubernetes'
+        """
+        twin = object.__new__(ControlPlane)
+        twin.kube_version = self.kube_version
+        twin._backend = Backend(self._backend.behaviour, self._backend.addresses.copy(), self._backend.ports.copy())
+        twin._services = dict(self._services)
+        twin._objects = {key: _copied(value) for key, value in self._objects.items()}
+        twin._deleting = set(self._deleting)
+        twin._revision = self._revision
+        return twin
+
     def create(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Create an object.
 

@@ -87,6 +87,25 @@ class NodePorts:
         offset = port_band_offset(last - first + 1) if band else 0
         self.pool = PortRange(first, last, band_offset=offset, strategy="scan" if rng else "lowest", rng=rng)
 
+    def copy(self) -> NodePorts:
+        """Return an independent range in the same state.
+
+        Returns
+        -------
+        NodePorts
+            The pool is copied on write.
+
+        Raises
+        ------
+        None
+            Every state can be copied.
+        """
+        twin = object.__new__(NodePorts)
+        twin.first = self.first
+        twin.last = self.last
+        twin.pool = self.pool.copy()
+        return twin
+
     def allocate(self, port: int) -> None:
         """Reserve one port.
 

@@ -243,6 +243,30 @@ class ServiceAddresses:
         self.families: tuple[str, ...] = tuple(family.value for family in self._ranges)
         self.owners: dict[tuple[IPFamily, int], str] = {}
 
+    def copy(self) -> ServiceAddresses:
+        """Return independent addresses in the same state.
+
+        Returns
+        -------
+        ServiceAddresses
+            The pools are copied on write.
+
+        Raises
+        ------
+        None
+            Every state can be copied.
+        """
+        twin = object.__new__(ServiceAddresses)
+        twin._behaviour = self._behaviour
+        twin._rng = self._rng
+        twin._ranges = {
+            family: [ServiceRange(r.cidr, r.pool.copy() if r.pool is not None else None, set(r.names)) for r in ranges]
+            for family, ranges in self._ranges.items()
+        }
+        twin.families = self.families
+        twin.owners = dict(self.owners)
+        return twin
+
     def ranges(self, family: IPFamily) -> list[ServiceRange]:
         """Return the ranges of a family.
 

@@ -177,6 +177,11 @@ RULES: dict[str, Rule] = {
         ((20, True), (21, False)),
         "#99555; recordings of 1.20 and 1.21",
     ),
+    "service_full_range_names_service": Rule(
+        "a refusal for want of a cluster IP names the Service",
+        ((20, False), (35, True)),
+        "recordings of v1.20 and v1.36; still nameless in v1.31 (#127588), the release between is inferred",
+    ),
     "service_prefer_left_alone": Rule(
         "an update that does not touch a PreferDualStack Service's families and addresses leaves them as they are",
         ((20, False), (22, True)),

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
 from conformance.service_replay import Disagreement as ServiceDisagreement
-from conformance.service_replay import replay_exhaustion, replay_node_validation, replay_services
+from conformance.service_replay import replay_exhaustion, replay_services
 
 from dsmodel.addresses.cidr import Cidr
 from dsmodel.cni import HostLocal

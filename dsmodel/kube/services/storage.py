@@ -358,7 +358,8 @@ def _take_ip(family: IPFamily, text: str, *, shown: list[str] | None, backend: B
         try:
             value = backend.addresses.allocate_next(family, owner=grants.owner)
         except PoolFull as error:
-            raise internal_error(f"failed to allocate a serviceIP: {error}") from None
+            whose = f' for Service "{grants.name}"' if backend.behaviour.full_range_names_service else ""
+            raise internal_error(f"failed to allocate a serviceIP{whose}: {error}") from None
         grants.ips.append((family, value))
         return format_address(family, value)
     address = read_ip(text)
