@@ -290,23 +290,23 @@ def add_pods(
     if host is not None:
         _spread(host, "host_network", n)
     place = asked.astype(np.int32)
-    reason = np.zeros(n, np.uint8)
-    if n and (int(asked.min()) < 0 or int(asked.max()) >= len(cluster.nodes)):
-        reason[(asked < 0) | (asked >= len(cluster.nodes))] = Reason.NOT_FOUND
     fresh, first_row = Table(PODS, columns, length=n), len(cluster.pods)
-    arrivals = None if reason.any() else Arrivals.of(place)
-    if arrivals is None or not _all_fit(cluster, arrivals, host):
-        arrivals = None
-        known = np.flatnonzero(reason == Reason.OK)
-        reason[known] = _decide_pods(cluster, place[known], None if host is None else host[known])
-        ok = reason == Reason.OK
-        stuck = place[reason == Reason.POOL_FULL]
-        place, host, fresh = place[ok], None if host is None else host[ok], fresh.where(ok)
-    taken = _pod_columns(cluster, frozen(place), host=host, arrivals=arrivals)
-    cluster.pods = cluster.pods.append(fresh.replace(taken))
-    cluster.pod_counts = cluster.pod_counts + np.bincount(place, minlength=len(cluster.nodes))
-    if arrivals is None:
-        _advance_cursors(cluster, stuck)
+    arrivals = Arrivals.of(place)
+    if _all_fit(cluster, arrivals, host):
+        taken = _pod_columns(cluster, frozen(place), host=host, arrivals=arrivals)
+        cluster.pods = cluster.pods.append(fresh.replace(taken))
+        cluster.pod_counts = cluster.pod_counts.copy()
+        cluster.pod_counts[: len(arrivals.counts)] += arrivals.counts
+        return Outcome(_repeat(np.True_, n), _repeat(np.uint8(Reason.OK), n), first_row)
+    reason = np.full(n, Reason.NOT_FOUND, np.uint8)
+    known = np.flatnonzero((place >= 0) & (place < len(cluster.nodes)))
+    reason[known] = _decide_pods(cluster, place[known], None if host is None else host[known])
+    ok = reason == Reason.OK
+    chosen, chosen_host = place[ok], None if host is None else host[ok]
+    taken = _pod_columns(cluster, frozen(chosen), host=chosen_host, arrivals=Arrivals.of(chosen))
+    cluster.pods = cluster.pods.append(fresh.where(ok).replace(taken))
+    cluster.pod_counts = cluster.pod_counts + np.bincount(chosen, minlength=len(cluster.nodes))
+    _advance_cursors(cluster, place[reason == Reason.POOL_FULL])
     return Outcome.of(reason, first_row=first_row)
 
 
@@ -324,8 +324,10 @@ def _room_and_free(cluster: Cluster) -> tuple[NDArray[np.int64], NDArray[np.int6
 
 def _all_fit(cluster: Cluster, arrivals: Arrivals, host: NDArray[np.bool_] | None) -> bool:
     """Tell whether every node can take all that come to it, which spares deciding row by row."""
-    room, free = _room_and_free(cluster)
     counts = arrivals.counts
+    if arrivals.lowest < 0 or len(counts) > len(cluster.nodes):
+        return False
+    room, free = _room_and_free(cluster)
     hungry = counts if host is None else np.bincount(arrivals.rows[~host], minlength=len(counts))
     return bool(((counts <= room[: len(counts)]) & (hungry <= np.maximum(free[: len(counts)], 0))).all())
 
@@ -337,17 +339,17 @@ def _decide_pods(cluster: Cluster, nodes: NDArray[np.int32], host: NDArray[np.bo
 
 
 def _pod_columns(
-    cluster: Cluster, nodes: NDArray[np.int32], *, host: NDArray[np.bool_] | None, arrivals: Arrivals | None
+    cluster: Cluster, nodes: NDArray[np.int32], *, host: NDArray[np.bool_] | None, arrivals: Arrivals
 ) -> dict[str, Any]:
     """Take an address of every family for pods that are known to get one."""
     columns: dict[str, Any] = {
         "node": nodes,
-        "phase": np.broadcast_to(np.uint8(_RUNNING), nodes.shape),
-        "holds_address": np.broadcast_to(np.True_, nodes.shape) if host is None else ~host,
+        "phase": _repeat(np.uint8(_RUNNING), len(nodes)),
+        "holds_address": _repeat(np.True_, len(nodes)) if host is None else ~host,
         "primary_ip_family": _gathered(cluster.nodes["primary_ip_family"], nodes),
     }
     if host is None or not host.any():
-        return columns | _block_addresses(cluster, nodes, arrivals or Arrivals.of(nodes))
+        return columns | _block_addresses(cluster, nodes, arrivals)
     columns["host_network"] = host
     own = _block_addresses(cluster, nodes[~host], Arrivals.of(nodes[~host]))
     for end in ENDS.values():
@@ -368,12 +370,12 @@ def _block_addresses(cluster: Cluster, nodes: NDArray[np.int32], arrivals: Arriv
         blocks = cluster.pod_blocks[family]
         has = _gathered(blocks.prefix_lengths > 0, nodes)
         columns[f"has_pod_{end}"] = has
-        if not has.any():
+        if not (has[:1] if _is_constant(has) else has).any():
             continue
         granted, _ = blocks.allocate(arrivals)
         if previous is None or not np.array_equal(previous[0], granted):
             previous = (granted, frozen(narrowest(granted)))  # families that move together share one array
-        rows = nodes if has.all() else frozen(np.where(has, nodes, np.int32(-1)))
+        rows = nodes if _is_constant(has) or has.all() else frozen(np.where(has, nodes, np.int32(-1)))
         columns[f"pod_{end}"] = BlockColumn(rows, previous[1], blocks.bases)
     return columns
 
@@ -626,7 +628,7 @@ def _spread(values: Any, name: str, n: int) -> NDArray[Any]:
     if array.dtype.kind in "UO":
         array = array.astype(_TEXT)
     if array.ndim == 0:
-        return np.broadcast_to(array, (n,))
+        return _repeat(array, n)
     if array.shape != (n,):
         raise InvalidInput(f"{name}: {array.shape} values for {n} rows; give one for all or one a row")
     return array
@@ -635,6 +637,16 @@ def _spread(values: Any, name: str, n: int) -> NDArray[Any]:
 def _gathered(values: NDArray[Any], rows: NDArray[np.integer]) -> NDArray[Any]:
     """Look up a value of each row's node; where all nodes have the same, in the memory of one."""
     if len(values) and len(rows) and (values == values[0]).all():
-        return np.broadcast_to(values[:1].reshape(()), rows.shape)
+        return _repeat(values[:1].reshape(()), len(rows))
     gathered: NDArray[Any] = values[rows]
     return gathered
+
+
+def _repeat(value: Any, n: int) -> NDArray[Any]:
+    """Repeat one value in the memory of one."""
+    return np.broadcast_to(value, (n,))
+
+
+def _is_constant(array: NDArray[Any]) -> bool:
+    """Tell whether an array repeats one value in the memory of one."""
+    return array.strides == (0,)

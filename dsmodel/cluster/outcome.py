@@ -80,7 +80,7 @@ class Outcome:
 
     def __repr__(self) -> str:
         """Return the count of each reason."""
-        counts = np.bincount(self.reason, minlength=1)
+        counts = np.bincount(self.reason, minlength=1) if len(self) else np.zeros(0, np.intp)
         words = ", ".join(f"{count:,} {Reason(code).name}" for code, count in enumerate(counts) if count)
         return f"Outcome({words or 'no rows'})"
 

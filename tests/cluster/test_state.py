@@ -57,7 +57,7 @@ class SlowSet:
         return None
 
 
-@dataclass
+@dataclass(eq=False)
 class SlowNode:
     cidrs: list
     limit: int
@@ -222,7 +222,7 @@ def perform(cluster, slow, verb, value):
 
 
 @pytest.mark.parametrize("name", ["ipv4 first", "ipv6 first", "ipv6 blocks run out", "ipv4 alone"])
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(operations=st.lists(OPERATION, max_size=8), limit=st.integers(1, 9), copy_at=st.integers(0, 7))
 def test_batches_do_what_one_object_at_a_time_does(name, operations, limit, copy_at):
     cluster, slow = pair(name, limit)
@@ -389,7 +389,7 @@ def wanted(row, cluster_families):
     return () if row["headless"] else tuple(families), ports, Reason.OK
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(
     batches=st.lists(st.lists(SERVICE, max_size=20), max_size=3),
     ranges=st.sampled_from([["10.96.0.0/28", "fd00:96::/124"], ["fd00:96::/125", "10.96.0.0/27"], ["10.96.0.0/28"]]),
