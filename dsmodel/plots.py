@@ -145,10 +145,10 @@ def alt_text(frame: pd.DataFrame) -> str:
     rows = _records(frame)
     parts += [f"{presentation.headline(row)} binds, {presentation.amount(row)}." for row in rows if row.get("binds")]
     bounded = [row for row in rows if not pd.isna(row["usable"])]
-    fullest = sorted(bounded, key=lambda row: -row["used_ratio"])[:3]
+    fullest = sorted(bounded, key=_length, reverse=True)[:3]
     if fullest:
         shown = (
-            f"{presentation.headline(row)}, {presentation.amount(row)} ({presentation.share(row['used_ratio'])})"
+            f"{presentation.headline(row)}, {presentation.amount(row)} ({presentation.share(_length(row))})"
             for row in fullest
         )
         parts.append(f"Fullest: {'; '.join(shown)}.")
@@ -183,6 +183,11 @@ def save(frame: pd.DataFrame, path: str | Path | BinaryIO, *, draw: Callable[...
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as dicts of plain values."""
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _length(row: Mapping[str, Any]) -> float:
+    """Give the length of a row's bar; a pool that has nothing to hand out has none."""
+    return 0.0 if pd.isna(row["used_ratio"]) else float(row["used_ratio"])
 
 
 def _shown(frame: pd.DataFrame) -> tuple[list[dict[str, Any]], str]:
@@ -225,7 +230,7 @@ def _draw(frame: pd.DataFrame, *, title: str, ax: Axes | None) -> Axes:
             y += LINE
         if not pd.isna(row["usable"]):
             places.append(y + LINE / 2)
-            lengths.append(float(row["used_ratio"]))
+            lengths.append(_length(row))
             colours.append(presentation.FAMILY_COLOURS[str(row["ip_family"])])
             y += LINE
         y += GAP

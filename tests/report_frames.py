@@ -30,7 +30,9 @@ def limits(rows=ROWS):
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     frame.insert(5, "free", [NA if pd.isna(u) else u - n for u, n in zip(frame["usable"], frame["used"], strict=True)])
     frame[list(INTEGERS)] = frame[list(INTEGERS)].astype("Int64")
-    ratio = [float("nan") if pd.isna(u) else n / u for u, n in zip(frame["usable"], frame["used"], strict=True)]
+    ratio = [
+        float("nan") if pd.isna(u) or not u else n / u for u, n in zip(frame["usable"], frame["used"], strict=True)
+    ]
     frame.insert(6, "used_ratio", ratio)
     return frame
 

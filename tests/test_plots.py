@@ -80,6 +80,14 @@ def test_what_cannot_run_out_is_said_in_words_and_has_no_bar() -> None:
     assert bars(ax) == []
 
 
+def test_a_pool_with_nothing_to_hand_out_has_an_empty_bar() -> None:
+    frame = frames.limits([(*frames.ROWS[2][:3], 0, 0, *frames.ROWS[2][5:])]).assign(used_ratio=float("nan"))
+    ax = plots.limits(frame)
+    assert [length for _, length in bars(ax)] == [0.0]
+    assert ax.get_xlim() == (0.0, 1.0)
+    assert "0 of 0 in use (0 %)" in plots.alt_text(frame)
+
+
 def test_more_in_use_than_usable_leaves_the_scale_whole() -> None:
     frame = frames.limits([(*frames.ROWS[0][:4], 40, *frames.ROWS[0][5:])])
     ax = plots.limits(frame)

@@ -205,7 +205,8 @@ def _number(row: Mapping[str, Any], name: str) -> str:
 def _meter(row: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Show a ratio as text and as a bar, in words where there is no end to the pool."""
     if pd.isna(row[name]):
-        return {"text": presentation.CANNOT_RUN_OUT, "percent": None, "family": row["ip_family"]}
+        words = presentation.CANNOT_RUN_OUT if pd.isna(row["usable"]) else "-"
+        return {"text": words, "percent": None, "family": row["ip_family"]}
     percent = round(min(float(row[name]), 1.0) * 100, 1)
     return {"text": presentation.share(row[name]), "percent": percent, "family": row["ip_family"]}
 

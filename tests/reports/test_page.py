@@ -105,6 +105,13 @@ def test_what_cannot_run_out_has_no_meter() -> None:
     assert meters[1] == "width:100.0%"
 
 
+def test_a_pool_with_nothing_to_hand_out_is_not_called_endless() -> None:
+    row = (*frames.ROWS[2][:3], 0, 0, *frames.ROWS[2][5:])
+    tree = Tree(rendered({"limits": frames.limits([row]).assign(used_ratio=float("nan"))}))
+    assert "cannot run out" not in tree.text
+    assert [a for a in tree.named("span") if "style" in a] == []
+
+
 def test_a_family_has_its_colour() -> None:
     text = rendered({"limits": frames.limits()})
     assert ".family-IPv4 { background: #0072B2; }" in text
