@@ -48,6 +48,7 @@ NODE_POOL_LABELS: Final = (
 )
 _ZONE_LABELS: Final = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
 _LARGEST_COUNT: Final = 2**32 - 1
+_LONGEST_VERSION: Final = 64
 
 
 class _Resources(Struct, gc=False):
@@ -158,7 +159,7 @@ class NodeRows:
         self._blocks.append(self._blocks_of(node, about))
         self._add_internal(node, about)
         info = decode(status.node_info, _NodeInfo, "status.nodeInfo", default=_NodeInfo(), about=about)
-        self.kubelet_versions.append(info.kubeletVersion)
+        self.kubelet_versions.append(info.kubeletVersion[:_LONGEST_VERSION])
 
     def _allocatable(self, node: DumpObject, about: ObjectName) -> int:
         """Read how many pods the kubelet admits; 0 where it does not say."""

@@ -45,7 +45,23 @@ class ByteStream(Protocol):
     """What a piece is read from."""
 
     def readinto(self, buffer: memoryview, /) -> int | None:
-        """Fill the buffer and return how many bytes were read; 0 or None at the end."""
+        """Fill a buffer.
+
+        Parameters
+        ----------
+        buffer : memoryview
+            Writable.
+
+        Returns
+        -------
+        int or None
+            How many bytes were read; 0 or None at the end.
+
+        Raises
+        ------
+        OSError
+            If reading fails.
+        """
 
 
 class _Window:

@@ -13,7 +13,6 @@ of the service range belongs to ``default/kubernetes``).
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,7 +23,7 @@ from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.errors import UnsupportedVersion
 from dsmodel.io.config_clues import FROM_OTHER, Clue
 from dsmodel.kube.config import DEFAULT_MAX_PODS, ClusterConfig
-from dsmodel.kube.versions import NEWEST, OLDEST, KubeVersion
+from dsmodel.kube.versions import NEWEST, KubeVersion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -165,37 +164,30 @@ def _shown(value: object) -> str:
 
 def _settle_version(inferred: InferredConfig, clues: Clues, kubelet_versions: Sequence[str]) -> None:
     """Take the control plane's version, or that of the newest kubelet; stay inside the modelled window."""
-    text = inferred.values.pop("kube_version", None)
-    kubelets = Counter(_minor(version) for version in kubelet_versions)
-    newest = max((minor for minor in kubelets if minor), default=None)
-    minor = _minor(text) if text else None
-    if minor is None and newest is None:
+    text = inferred.values.pop("kube_version", "")
+    control = KubeVersion.nearest(text)
+    kubelets = {known: KubeVersion.nearest(known) for known in dict.fromkeys(kubelet_versions)}
+    seen = [version for version in map(kubelets.__getitem__, kubelet_versions) if version is not None]
+    if control is not None:
+        why = inferred.evidence["kube_version"]
+        newest = max([control, *seen])
+        if newest is not control:
+            message = f"kube_version: {why} says {control}, and a kubelet has {newest}; a kubelet is never newer"
+            clues.findings.add("warning", "config-contradiction", message, about="ClusterConfig")
+    elif seen:
+        control = max(seen)
+        text = next(known for known in kubelets if kubelets[known] is not None and kubelets[known] == control)
+        why = f"kubeletVersion of {seen.count(control)} of {len(kubelet_versions)} nodes, the newest"
+    else:
         why = f"default, the newest modelled: none of {len(kubelet_versions)} nodes tells its version"
         inferred.settle("kube_version", KubeVersion(f"1.{NEWEST}"), why)
         return
-    if minor is None:
-        minor = newest
-        why = f"kubeletVersion of {kubelets[newest]} of {len(kubelet_versions)} nodes, the newest"
-    else:
-        why = inferred.evidence["kube_version"]
-        if newest is not None and newest > minor:
-            message = f"kube_version: {why} says 1.{minor}, and a kubelet has 1.{newest}; a kubelet is never newer"
-            clues.findings.add("warning", "config-contradiction", message, about="ClusterConfig")
     try:
-        version = KubeVersion(f"1.{minor}")
+        KubeVersion(text)
     except UnsupportedVersion as error:
-        nearest = OLDEST if minor is not None and minor < OLDEST else NEWEST
-        clues.findings.add("warning", "version-unsupported", f"{error}; read as 1.{nearest}", about="ClusterConfig")
-        version, why = KubeVersion(f"1.{nearest}"), f"the modelled version nearest to 1.{minor} ({why})"
-    inferred.settle("kube_version", version, why)
-
-
-def _minor(version: str) -> int | None:
-    """Read the minor number of ``v1.36.2-gke.1``."""
-    parts = version.removeprefix("v").split(".")
-    if len(parts) < 2 or parts[0] != "1" or not (parts[1].isascii() and parts[1].isdigit() and len(parts[1]) < 4):
-        return None
-    return int(parts[1])
+        clues.findings.add("warning", "version-unsupported", f"{error}; read as {control}", about="ClusterConfig")
+        why = f"the modelled version nearest to {text} ({why})"
+    inferred.settle("kube_version", control, why)
 
 
 def _settle_extra(inferred: InferredConfig, clues: Clues) -> None:

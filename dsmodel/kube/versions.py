@@ -440,6 +440,36 @@ class KubeVersion:
             )
         object.__setattr__(self, "minor", minor)
 
+    @classmethod
+    def nearest(cls, text: str) -> KubeVersion | None:
+        """Return the modelled version nearest to the one a component calls itself.
+
+        Parameters
+        ----------
+        text : str
+            ``"v1.31.4-gke.100"``, also outside the window.
+
+        Returns
+        -------
+        KubeVersion or None
+            None where the text is no version of Kubernetes 1.
+
+        Raises
+        ------
+        None
+            Every text has an answer.
+
+        Examples
+        --------
+        >>> KubeVersion.nearest("v1.99.0"), KubeVersion.nearest("v1.31.4-gke.100"), KubeVersion.nearest("tip")
+        (KubeVersion('1.36'), KubeVersion('1.31'), None)
+        """
+        match = _VERSION.fullmatch(text.strip())
+        if match is None:
+            return None
+        digits = match[1].lstrip("0")[:4] or "0"
+        return cls(f"1.{min(max(int(digits), OLDEST), NEWEST)}")
+
     def gate(self, name: str, feature_gates: Mapping[str, bool] | None = None) -> bool:
         """Tell whether a feature is on, as a component started with these gates would have it.
 
