@@ -123,11 +123,9 @@ def _spell_ipv4(column: npt.NDArray[np.uint32]) -> Spelled:
 
 def _spell_ipv6(column: npt.NDArray[Any]) -> Spelled:
     """Spell one chunk of IPv6 rows."""
-    groups = column.view(np.uint16).reshape(-1, GROUP_COUNT)[:, SLOTS]
-    pieces = _pieces(np.asfortranarray(groups))
+    pieces = _pieces(column)
     width = sum(width for _, width in pieces)
     count = -(-width // 8)
-    rows = np.zeros((column.size, count), _WORD)
     words: list[Words | np.uint64] = [np.uint64(0)] * (count + 1)
     place = 0
     for piece, piece_width in pieces:
@@ -136,6 +134,7 @@ def _spell_ipv6(column: npt.NDArray[Any]) -> Spelled:
         if shift + piece_width > 8:
             words[word + 1] = piece >> np.uint64(64 - 8 * shift)
         place += piece_width
+    rows = np.empty((column.size, count), _WORD)
     for word in range(count):
         rows[:, word] = words[word]
     padded = rows.reshape(-1).view(np.uint8)
@@ -147,24 +146,37 @@ def _spell_ipv6(column: npt.NDArray[Any]) -> Spelled:
     return Spelled(padded, kept, lengths)
 
 
-def _pieces(groups: npt.NDArray[np.uint16]) -> list[tuple[Words | np.uint64, int]]:
+def _pieces(column: npt.NDArray[Any]) -> list[tuple[Words | np.uint64, int]]:
     """Return what each group writes, as a word or a column of words, with its greatest width in bytes."""
-    first = groups[0]
-    varies = (groups != first).any(axis=0)
-    zeros = np.zeros(len(groups), np.uint8)
-    for group in range(GROUP_COUNT):
-        zeros |= (groups[:, group] == 0).astype(np.uint8) << np.uint8(group)
-    shapes = _shapes()
+    groups = column.view(np.uint16).reshape(-1, GROUP_COUNT)
+    changed = [int(np.bitwise_or.reduce(column[half] ^ column[half][0])) for half in ("hi", "lo")]
+    varies = [bool(changed[group // 4] >> 48 - group % 4 * 16 & 0xFFFF) for group in range(GROUP_COUNT)]
+    pattern = _zero_patterns(groups, varies)
+    present = np.flatnonzero(np.bincount(pattern, minlength=256))
     pieces: list[tuple[Words | np.uint64, int]] = []
     for group in range(GROUP_COUNT):
-        words, widths = _group_words(is_first=group == 0)
-        emits = shapes[group].take(zeros)
-        index = groups[:, group] + emits
-        if not varies[group] and (emits == emits[0]).all():
-            pieces.append((words[index[0]], int(widths[index[0]])))
+        words = _group_words(is_first=group == 0)
+        emits = _shapes()[group].take(present)
+        emits = emits[0] if (emits == emits[0]).all() else _shapes()[group].take(pattern)
+        numbers = groups[:, SLOTS[group]] if varies[group] else groups[0, SLOTS[group]]
+        index = numbers.astype(np.intp) + emits if emits.any() else numbers.astype(np.intp)
+        width = len(f"{int(numbers.max()):x}") + (group > 0)
+        if index.ndim == 0:
+            width = {_ONE_COLON: 1, _TWO_COLONS: 2, _NOTHING: 0}.get(int(index), width)
+            pieces.append((words[index], width))
         else:
-            pieces.append((words.take(index), int(widths.take(index).max())))
+            pieces.append((words.take(index), max(width, 2)))
     return pieces
+
+
+def _zero_patterns(groups: npt.NDArray[np.uint16], varies: list[bool]) -> npt.NDArray[np.uint8]:
+    """Return which groups are zero (bit k = group k): a pattern a row, or only one where all rows have it."""
+    fixed = sum(1 << group for group in range(GROUP_COUNT) if not varies[group] and not groups[0, SLOTS[group]])
+    pattern = np.full(1, fixed, np.uint8)
+    for group in range(GROUP_COUNT):
+        if varies[group] and not groups[:, SLOTS[group]].all():
+            pattern = pattern | (groups[:, SLOTS[group]] == 0).astype(np.uint8) << np.uint8(group)
+    return pattern
 
 
 @cache
@@ -182,17 +194,12 @@ def _octet_pairs() -> tuple[Words, npt.NDArray[np.uint8]]:
 
 
 @cache
-def _group_words(*, is_first: bool) -> tuple[Words, npt.NDArray[np.uint8]]:
+def _group_words(*, is_first: bool) -> Words:
     """Return the texts of all groups with a colon before them (none before the first), then ``:``, ``::``, nothing."""
     digits = np.array([f"{group:x}".encode() for group in range(65536)], "S8").view(_WORD)
-    lengths = np.full(65536, 1, np.uint8)
-    for power in (16, 256, 4096):
-        lengths[power:] += 1
     if not is_first:
         digits = digits << np.uint64(8) | np.uint64(_COLON)
-        lengths += 1
-    rest = np.array([_COLON, _COLON << 8 | _COLON, 0], _WORD)
-    return np.append(digits, rest).astype(_WORD), np.append(lengths, [1, 2, 0]).astype(np.uint8)
+    return np.append(digits, np.array([_COLON, _COLON << 8 | _COLON, 0], _WORD)).astype(_WORD)
 
 
 @cache
