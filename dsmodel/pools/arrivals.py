@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Arrivals", "row_numbers"]
 
+_FEW = 4
+
 
 @dataclass(frozen=True, eq=False)
 class Arrivals:
@@ -31,20 +33,23 @@ class Arrivals:
         The row each request asks, in order of arrival.
     ranks : ndarray of uint32, shape (requests,)
         How many requests of the same row came before; undefined when a row is negative.
-    counts : ndarray of int64, shape (highest row + 1,)
-        Requests of each row; undefined when a row is negative.
+    asked : ndarray of int64, shape (rows asked,)
+        The rows that are asked, ascending; none when a row is negative.
+    counts : ndarray of int64, shape (rows asked,)
+        Requests of each of them.
     lowest : int
         The lowest row asked.
 
     Examples
     --------
     >>> arrivals = Arrivals.of([2, 0, 2, 2])
-    >>> arrivals.ranks, arrivals.counts
-    (array([0, 0, 1, 2], dtype=uint32), array([1, 0, 3]))
+    >>> arrivals.ranks, arrivals.asked, arrivals.counts
+    (array([0, 0, 1, 2], dtype=uint32), array([0, 2]), array([1, 3]))
     """
 
     rows: NDArray[np.integer]
     ranks: NDArray[np.uint32]
+    asked: NDArray[np.int64]
     counts: NDArray[np.int64]
     lowest: int
 
@@ -67,21 +72,27 @@ class Arrivals:
         InvalidInput
             ``rows`` is not a 1-D array of integers, or a row is 2**31 or more.
         """
-        asked = row_numbers(rows, "rows")
-        if not len(asked):
-            return cls(asked, np.empty(0, dtype=np.uint32), np.zeros(0, dtype=np.int64), 0)
-        lowest, highest = int(asked.min()), int(asked.max())
+        given = row_numbers(rows, "rows")
+        none = np.zeros(0, dtype=np.int64)
+        if not len(given):
+            return cls(given, none.astype(np.uint32), none, none, 0)
+        lowest, highest = int(given.min()), int(given.max())
         if highest >= 1 << 31:
             raise InvalidInput(f"row {highest}: rows are below 2**31")
         if lowest < 0:
-            return cls(asked, np.empty(0, dtype=np.uint32), np.zeros(0, dtype=np.int64), lowest)
-        if bool((asked[1:] >= asked[:-1]).all()):
-            counts = np.bincount(asked)
-            ranks = np.arange(len(asked), dtype=np.uint32)
-            ranks -= np.repeat((np.cumsum(counts) - counts).astype(np.uint32), counts)
+            return cls(given, none.astype(np.uint32), none, none, lowest)
+        if len(given) * _FEW < highest:  # few requests: nothing may cost as much as there are rows
+            asked, inverse = np.unique(given, return_inverse=True)
+            ranks, counts = _ranks(inverse, len(asked) - 1)
+            return cls(given, ranks, asked.astype(np.int64), counts, lowest)
+        if bool((given[1:] >= given[:-1]).all()):
+            every = np.bincount(given)
+            ranks = np.arange(len(given), dtype=np.uint32)
+            ranks -= np.repeat((np.cumsum(every) - every).astype(np.uint32), every)
         else:
-            ranks, counts = _ranks(asked, highest)
-        return cls(asked, ranks, counts, lowest)
+            ranks, every = _ranks(given, highest)
+        asked = np.flatnonzero(every)
+        return cls(given, ranks, asked, every[asked], lowest)
 
 
 def _ranks(rows: NDArray[np.integer], highest: int) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:

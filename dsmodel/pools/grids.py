@@ -173,16 +173,16 @@ class RangeGrid:
         """
         arrivals = rows if isinstance(rows, Arrivals) else Arrivals.of(rows)
         n = len(arrivals.rows)
-        if arrivals.lowest < 0 or len(arrivals.counts) > self.rows:
+        if arrivals.lowest < 0 or (len(arrivals.asked) and int(arrivals.asked[-1]) >= self.rows):
             inside = (arrivals.rows >= 0) & (arrivals.rows < self.rows)
             ordinals, ok = np.zeros(n, dtype=np.uint32), np.zeros(n, dtype=bool)
             ordinals[inside], ok[inside] = self.allocate_next(arrivals.rows[inside])
             return ordinals, ok
-        asked = np.flatnonzero(arrivals.counts)
+        asked, counts = arrivals.asked, arrivals.counts
         if not len(asked):
             return np.empty(0, dtype=np.uint32), np.empty(0, dtype=bool)
         self._own()
-        cursors, counts = self._cursor[asked].astype(np.int64), arrivals.counts[asked]
+        cursors = self._cursor[asked].astype(np.int64)
         granted, straight, flat = self._slots.take_next(asked, counts, cursors)
         ordinals = self._cursor[arrivals.rows]
         ordinals += arrivals.ranks
@@ -565,10 +565,15 @@ def _scatter(
 ) -> None:
     """Give the requests of the bent rows (rows, grants, end of each in ``flat``) what their rows granted."""
     rows, granted, ends = bent
-    place = np.full(len(arrivals.counts), -1, dtype=np.int64)
-    place[rows] = np.arange(len(rows))
-    asking = np.flatnonzero(place[arrivals.rows] >= 0)
-    row, rank = place[arrivals.rows[asking]], arrivals.ranks[asking].astype(np.int64)
+    if len(rows) == len(arrivals.asked) and len(rows) * 4 < int(rows[-1]):
+        asking = np.arange(len(arrivals.rows))
+        row = np.searchsorted(rows, arrivals.rows)
+    else:
+        place = np.full(int(arrivals.asked[-1]) + 1, -1, dtype=np.int64)
+        place[rows] = np.arange(len(rows))
+        asking = np.flatnonzero(place[arrivals.rows] >= 0)
+        row = place[arrivals.rows[asking]]
+    rank = arrivals.ranks[asking].astype(np.int64)
     hit = rank < granted[row]
     ordinals[asking] = 0
     ordinals[asking[hit]] = flat[(ends - granted)[row[hit]] + rank[hit]]

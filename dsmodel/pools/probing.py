@@ -23,6 +23,7 @@ __all__ = ["distinct", "first_rows", "occupied", "sequence", "served"]
 
 _SMALL = 4096
 _FEW = 64
+_PATIENCE = 12
 _HALF = np.uint64(32)
 _LOW = np.uint64(0xFFFF_FFFF)
 
@@ -210,7 +211,11 @@ def _parked_by_acceptance(starts: NDArray[np.int64], size: int) -> NDArray[np.in
     owner[starts[::-1]] = arrivals[::-1]  # of equal claims the last written stays: the earliest
     lost = np.flatnonzero(owner[starts] != arrivals)
     claims = (lost.astype(np.uint64) << _HALF) | _after(starts[lost], size)
+    work = 0
     while len(claims) > _FEW:
+        work += len(claims)
+        if work > _PATIENCE * n:  # starts crowd together: runs are long, and a search skips them
+            return _parked_by_search(starts, size)
         who, slot = (claims >> _HALF).astype(np.int32), (claims & _LOW).astype(np.int64)
         before = owner[slot]
         better = np.flatnonzero(who < before)[::-1]

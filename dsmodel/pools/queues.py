@@ -152,9 +152,9 @@ class BlockQueues:
         ordinals = np.zeros(len(asked), dtype=np.uint32)
         ordinals[ok] = self._ring[row, place]
         self._state[row, ordinals[ok]] = _USED
-        granted = np.minimum(np.append(arrivals.counts, np.zeros(self.blocks, np.int64))[: self.blocks], self._length)
-        self._head = (self._head + granted) % self.size
-        self._length = self._length - granted
+        granted = np.minimum(arrivals.counts, self._length[arrivals.asked])
+        self._head[arrivals.asked] = (self._head[arrivals.asked] + granted) % self.size
+        self._length[arrivals.asked] -= granted
         return ordinals, ok
 
     def allocate(
@@ -306,7 +306,7 @@ class BlockQueues:
         place = (self._head[block] + self._length[block] + arrivals.ranks) % self.size
         self._ring[block, place] = ordinal
         self._state[block, ordinal] = _FREE
-        self._length[: len(arrivals.counts)] += arrivals.counts
+        self._length[arrivals.asked] += arrivals.counts
 
     def _known(self, blocks: NDArray[np.integer] | Sequence[int]) -> NDArray[np.integer]:
         """Return blocks, all of which exist."""
@@ -509,7 +509,8 @@ class BlockAffinity:
         if not self.borrow:
             return np.empty(0, dtype=np.int64)
         walk = self._walk(start)
-        return walk[(self._owner[walk] != owner) & (np.asarray(free)[walk] > 0)]
+        lending: NDArray[np.int64] = walk[(self._owner[walk] != owner) & (np.asarray(free)[walk] > 0)]
+        return lending
 
     def copy(self) -> Self:
         """Return an independent record of the same state."""

@@ -234,7 +234,7 @@ def test_scan_at_the_top_of_a_wide_pool_wraps():
 
 def test_many_starts_at_one_slot_still_follow_the_law():
     class Same:
-        def integers(self, *_, size=None, dtype=np.uint64, **__):
+        def integers(self, _low, _high, size, *, dtype, **_):
             return np.full(size, 5, dtype=dtype)
 
     pool = OffsetPool(1 << 19, strategy="scan")
