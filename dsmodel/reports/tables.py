@@ -106,12 +106,14 @@ def utilization(frame: pd.DataFrame, *, width: int = 100) -> str:
     pool           family  range     in use  usable  share            free
     pod addresses  IPv6    16 x /64     948       -      -  cannot run out
     """
+    shown = frame.head(MOST_ROWS)
     free = [
         presentation.CANNOT_RUN_OUT if pd.isna(usable) else presentation.count(value)
-        for usable, value in zip(frame["usable"], frame["free"], strict=True)
+        for usable, value in zip(shown["usable"], shown["free"], strict=True)
     ]
-    columns = [*_pool_columns(frame), *_share_columns(frame), _Column("free", free, right=True)]
-    return "\n".join(_cut(_with_range(columns, frame, at=2, width=width)[0], len(frame)))
+    columns = [*_pool_columns(shown), *_share_columns(shown), _Column("free", free, right=True)]
+    lines = _with_range(columns, shown, at=2 + ("node" in frame), width=width)[0]
+    return "\n".join([*lines, *_rest(frame)])
 
 
 def usage(frame: pd.DataFrame, *, width: int = 100) -> str:
@@ -144,9 +146,9 @@ def usage(frame: pd.DataFrame, *, width: int = 100) -> str:
         _Column(_title(str(name)), [presentation.count(value) for value in values], right=True, elastic=True)
         if pd.api.types.is_numeric_dtype(values)
         else _Column(_title(str(name)), [str(value) for value in values], elastic=True)
-        for name, values in frame.items()
+        for name, values in frame.head(MOST_ROWS).items()
     ]
-    return "\n".join(_cut(_table(columns, width=width), len(frame)))
+    return "\n".join([*_table(columns, width=width), *_rest(frame)])
 
 
 def findings(frame: pd.DataFrame, *, width: int = 100) -> str:
@@ -185,9 +187,7 @@ def findings(frame: pd.DataFrame, *, width: int = 100) -> str:
         about = f": {row['object']}" if row["object"] else ""
         lines += _wrap(f"{row['severity']}  {row['rule']}{about}{where}", width=width, first="", rest="    ")
         lines += _wrap(str(row["message"]), width=width, first="    ", rest="    ")
-    if len(frame) > MOST_ROWS:
-        lines.append(_rest(len(frame)))
-    return "\n".join(lines) or "none"
+    return "\n".join([*lines, *_rest(frame)]) or "none"
 
 
 def configuration(frame: pd.DataFrame, *, width: int = 100) -> str:
@@ -334,11 +334,7 @@ def _rows(columns: Sequence[_Column], widths: Sequence[int]) -> Iterable[str]:
             ).rstrip()
 
 
-def _cut(lines: list[str], rows: int) -> list[str]:
-    """Keep the first rows of a long table and say how many are left out."""
-    return lines if rows <= MOST_ROWS else [*lines[: MOST_ROWS + 1], _rest(rows)]
-
-
-def _rest(rows: int) -> str:
-    """Say how many rows a cut table leaves out."""
-    return f"and {rows - MOST_ROWS:,} more; --format json or csv holds all of them"
+def _rest(frame: pd.DataFrame) -> list[str]:
+    """Say how many rows of a long table are left out."""
+    left = len(frame) - MOST_ROWS
+    return [f"and {left:,} more; --format json or csv holds all of them"] if left > 0 else []
