@@ -179,20 +179,49 @@ def _read_ipv4_chunk(
 
 
 def _read_ipv6_chunk(text: Bytes, bounds: Numbers, *, out: tuple[npt.NDArray[np.uint16], Marks]) -> None:
-    """Read one chunk of rows into `out`, quickly when all rows have the same shape."""
+    """Read one chunk of rows into `out`: the rows of each common shape together, the rest by themselves."""
     colons = np.flatnonzero(text == _COLON)
-    count = colons.size // (bounds.size - 1)
     letters = (text | np.uint8(0x20)) - np.uint8(ord("a"))
     strange = ((text - np.uint8(_ZERO)) > 10) & (letters > 5)  # ":" follows "9"
-    if 2 <= count <= GROUP_COUNT and _are_even(colons, bounds, count) and not strange.any():
-        ends, lengths = _tokens(colons.reshape(-1, count), starts=bounds[:-1], stops=bounds[1:])
-        if lengths.max() <= 4:
-            is_empty = lengths == 0
-            gaps = is_empty[:, 0]
-            if (is_empty == gaps[:, np.newaxis]).all():
-                _fill_even(_digits_before(text), ends, lengths, gaps=np.flatnonzero(gaps), out=out)
-                return
-    _read_uneven(text, bounds, colons=colons, strange=strange, out=out)
+    codes = _digits_before(text)
+    count = colons.size // (bounds.size - 1)
+    if 2 <= count <= GROUP_COUNT and not strange.any() and _are_even(colons, bounds, count):
+        tokens = _tokens(colons.reshape(-1, count), starts=bounds[:-1], stops=bounds[1:])
+        if _fill_even(codes, *tokens, rows=slice(None), out=out):
+            return
+    counts = separator_counts(colons, bounds)
+    rest = np.ones(counts.size, np.bool_)
+    rest[_rows_at(strange, bounds)] = False
+    shapes = _shape_keys(colons, bounds, counts=counts)
+    for shape in np.flatnonzero(np.bincount(shapes) >= counts.size // 8 + 64):
+        chosen = rest & (shapes == shape)
+        rows = np.flatnonzero(chosen)
+        if shape >> 4 < 2 or not rows.size:
+            continue
+        table = colons[np.repeat(chosen, counts)].reshape(rows.size, -1)
+        tokens = _tokens(table, starts=bounds[:-1][rows], stops=bounds[1:][rows])
+        if _fill_even(codes, *tokens, rows=rows, out=out):
+            rest[rows] = False
+    rows = np.flatnonzero(rest)
+    if rows.size:
+        groups, is_read = out
+        part = groups[rows], is_read[rows]
+        lengths = bounds[1:][rows] - bounds[:-1][rows]
+        fresh = np.append(0, np.cumsum(lengths))
+        places = np.arange(fresh[-1]) + np.repeat(bounds[:-1][rows] - fresh[:-1], lengths)
+        _read_uneven(text[places], fresh, out=part)
+        groups[rows], is_read[rows] = part
+
+
+def _shape_keys(colons: npt.NDArray[np.intp], bounds: Numbers, *, counts: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Return number of colons (at most 15) and place of the first double one (15: none) of each row, as one number."""
+    keys = np.minimum(counts, 15) << 4 | 15
+    double = np.flatnonzero(np.diff(colons) == 1)[::-1]
+    row = np.searchsorted(bounds, colons[double], side="right") - 1
+    first = np.append(0, np.cumsum(counts))[row]
+    same = colons[double + 1] < bounds[1:][row]  # not the first of the next row
+    keys[row[same]] = (keys[row[same]] & ~15) | np.minimum(double[same] - first[same], 14)  # the last write wins
+    return keys
 
 
 def _fill_even(
@@ -200,31 +229,30 @@ def _fill_even(
     ends: npt.NDArray[np.intp],
     lengths: npt.NDArray[np.intp],
     *,
-    gaps: npt.NDArray[np.intp],
+    rows: slice | npt.NDArray[np.intp],
     out: tuple[npt.NDArray[np.uint16], Marks],
-) -> None:
-    """Read rows that all have the same number of groups and the same gap."""
-    groups, is_read = out
+) -> bool:
+    """Read rows if they all have the same number of groups and the same gap; say whether they had."""
+    is_empty = lengths == 0
+    if lengths.max() > 4 or (is_empty != is_empty[:, :1]).any():
+        return False
+    gaps = np.flatnonzero(is_empty[:, 0])
     count = len(ends) - 1
     first, last = (int(gaps[0]), int(gaps[-1])) if gaps.size else (count, count)
     if not _is_shape(np.array([count]), np.array([gaps.size]), first=np.array([first]), last=np.array([last]))[0]:
-        return
-    is_read[:] = True
+        return False
+    groups, is_read = out
+    is_read[rows] = True
     for token in range(count + 1):
         if token not in gaps:
             slot = token if token <= first else token + 7 - count
-            groups[:, SLOTS[slot]] = codes.take(ends[token]) & _GROUP_MASKS.take(lengths[token])
+            groups[rows, SLOTS[slot]] = codes.take(ends[token]) & _GROUP_MASKS.take(lengths[token])
+    return True
 
 
-def _read_uneven(
-    text: Bytes,
-    bounds: Numbers,
-    *,
-    colons: npt.NDArray[np.intp],
-    strange: Marks,
-    out: tuple[npt.NDArray[np.uint16], Marks],
-) -> None:
-    """Read rows of any mixture of shapes."""
+def _read_uneven(text: Bytes, bounds: Numbers, *, out: tuple[npt.NDArray[np.uint16], Marks]) -> None:
+    """Read rows of hex digits and colons, of any mixture of shapes."""
+    colons = np.flatnonzero(text == _COLON)
     groups, is_read = out
     n = bounds.size - 1
     counts = separator_counts(colons, bounds)
@@ -245,7 +273,6 @@ def _read_uneven(
     last[row[empty]] = place[empty]
     good = _is_shape(counts, np.bincount(row[empty], minlength=n), first=first, last=last)
     good[row[lengths > 4]] = False
-    good[_rows_at(strange, bounds)] = False
     is_read[:] = good
     chosen = np.flatnonzero(good[row])
     row, place, ends, lengths = row[chosen], place[chosen], ends[chosen], lengths[chosen]
