@@ -297,7 +297,8 @@ class Clues:
         source = f"ConfigMap {about.namespace}/{about.name}"
         version = document.get("kubernetesVersion")
         if isinstance(version, str):
-            self.add("kube_version", version.removeprefix("v")[:64], f"{source}, kubernetesVersion", rank=FROM_INSTALLER)
+            version = version.removeprefix("v")[:64]
+            self.add("kube_version", version, f"{source}, kubernetesVersion", rank=FROM_INSTALLER)
         networking = _mapping(document.get("networking"))
         for key, name in (("serviceSubnet", "service_cidrs"), ("podSubnet", "cluster_cidrs")):
             cidrs = self._cidrs(str(networking.get(key) or ""), f"networking.{key}", about)

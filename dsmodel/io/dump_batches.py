@@ -330,6 +330,8 @@ def _damage(view: memoryview, file: str, message: str, *, start: int) -> str:
     where = _BYTE.search(message)
     at = min(start + int(where.group(1)), len(view)) if where else len(view)
     head = bytes(view[start : start + 64])
+    if start and view[0] in b"{[" and not head.startswith((b"{", b"[")):
+        return f"{file}: after a whole document, at byte {start:,}, comes what is no JSON: {head[:24]!r}"
     if at == start or not head.lstrip().startswith((b"{", b"[")):
         return f"{file}: is no JSON: begins with {head[:24]!r}"
     what = "ends too early" if "truncated" in message else message

@@ -8,7 +8,7 @@ What it does not know: the rules; those who check them add the findings.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Findings", "KindCount", "ObjectName"]
 
+# characters of a message; what is left out stands in the dump
+_LONGEST: Final = 600
 _CODES = {word: code for code, word in SEVERITIES.items()}
 
 
@@ -188,10 +190,11 @@ class Findings:
         severity, *texts = zip(*rows, strict=True)
         columns: dict[str, Any] = {"severity": np.array(severity, dtype=np.uint8)}
         for name, values in zip(("rule", "object", "message", "file"), texts, strict=True):
-            columns[name] = np.array([_writable(value) for value in values], dtype=np.dtypes.StringDType())
+            columns[name] = np.array([_shown(value) for value in values], dtype=np.dtypes.StringDType())
         return Table(FINDINGS, columns)
 
 
-def _writable(text: str) -> str:
-    """Make text of any origin encodable."""
-    return text.encode("utf-8", "replace").decode()
+def _shown(text: str) -> str:
+    """Make text of any origin encodable, and short enough to read."""
+    text = text.encode("utf-8", "replace").decode()
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"

@@ -39,6 +39,8 @@ __all__ = ["InferredConfig", "infer_config"]
 _MOST_BLOCK_BITS: Final = 16
 # kube-apiserver refuses a primary range of less than 8 addresses
 _LEAST_SERVICE_BITS: Final = 3
+# host bits of the widest service range that is believed; wider ones are legal and nobody has them
+_MOST_SERVICE_BITS: Final = {IPFamily.IPV4: 20, IPFamily.IPV6: 64}
 _FAMILIES: Final = (IPFamily.IPV4, IPFamily.IPV6)
 
 
@@ -113,7 +115,8 @@ def infer_config(
     if "max_pods" not in inferred.values:
         _infer_max_pods(inferred, nodes)
     for name, value in given.items():
-        inferred.settle(name, value, "given by the caller")
+        merged = name == "node_cidr_mask_sizes"
+        inferred.settle(name, {**inferred.values.get(name, {}), **value} if merged else value, "given by the caller")
     return ClusterConfig.of(**inferred.values, evidence=inferred.evidence)
 
 
@@ -121,8 +124,17 @@ def _overridden(override: ClusterConfig | None) -> dict[str, Any]:
     """List the fields the caller has set."""
     if override is None:
         return {}
-    names = [entry.name for entry in fields(override) if entry.name != "evidence"]
-    return {name: getattr(override, name) for name in names if override.evidence.get(name) != "default"}
+    plain = ClusterConfig(override.kube_version)
+    given = {}
+    for name in [entry.name for entry in fields(override) if entry.name != "evidence"]:
+        value = getattr(override, name)
+        # without evidence a value that is not the default was given
+        differs = name == "kube_version" or value != getattr(plain, name)
+        if override.evidence.get(name, "given" if differs else "default") != "default":
+            given[name] = value
+    if not given.get("node_cidr_mask_sizes", True):
+        del given["node_cidr_mask_sizes"]
+    return given
 
 
 def _settle_clues(inferred: InferredConfig, clues: Clues) -> None:
@@ -265,7 +277,7 @@ def _guess_service_cidrs(inferred: InferredConfig, clues: Clues, services: Table
         anchored = own & has
         firsts = [value - 1 for value in to_integers(services[name][anchored])]
         cover = _cover(addresses, family, family.bits - _LEAST_SERVICE_BITS, also=firsts)
-        if family.bits - cover.prefix_length > 64:
+        if family.bits - cover.prefix_length > _MOST_SERVICE_BITS[family]:
             message = f"{count:,} cluster IPs lie too far apart for one {family.value} service range ({cover})"
             clues.findings.add("warning", "service-cidr-unknown", f"{message}; give config=", about="ClusterConfig")
             continue

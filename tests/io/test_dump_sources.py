@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dump_texts import listed, of_kind, rules, same, small_cluster, write
+from dump_texts import listed, node, of_kind, rules, same, small_cluster, write
 
 from dsmodel.errors import InvalidDump, InvalidInput
 from dsmodel.io.kubectl import read_cluster
@@ -203,3 +203,14 @@ def test_one_bad_file_of_a_folder_is_a_finding(tmp_path: Path) -> None:
     files = dict(zip(cluster.findings["rule"], cluster.findings["file"], strict=True))
     assert files["file-refused"].endswith("bad.json")
     assert files["object-refused"].endswith("other.json")
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_text_after_the_dump_is_named(*, streaming: bool) -> None:
+    with pytest.raises(InvalidDump, match=r"after a whole document, at byte .* comes what is no JSON: b'done'"):
+        read_cluster(io.StringIO(listed(*small_cluster()) + "\ndone"), streaming=streaming)
+
+
+def test_long_values_are_cut_in_messages() -> None:
+    cluster = read_cluster(io.StringIO(listed(node("a", allocatable={"pods": "9" * 5000}))))
+    assert max(map(len, cluster.findings["message"].tolist())) < 700

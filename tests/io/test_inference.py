@@ -9,6 +9,7 @@ from dump_texts import component, config_map, listed, messages, node, pod, rules
 from dsmodel.addresses.cidr import IPFamily
 from dsmodel.io.kubectl import Dump, read_cluster, read_dump
 from dsmodel.kube.config import ClusterConfig
+from dsmodel.kube.versions import KubeVersion
 
 RANGE = "10.96.0.0/20,fd00:10:96::/112"
 
@@ -266,3 +267,19 @@ def test_every_field_has_evidence() -> None:
         "service_node_port_range",
     }
     assert all(config.evidence.values())
+
+
+def test_given_mask_sizes_join_the_inferred_ones() -> None:
+    given = ClusterConfig(
+        KubeVersion("1.34"), node_cidr_mask_sizes={IPFamily.IPV4: 26}, evidence={"max_pods": "default"}
+    )
+    config = read(*small_cluster(), config=ClusterConfig.of(max_pods=50)).config
+    assert (config.max_pods, config.node_cidr_mask_sizes) == (50, {IPFamily.IPV4: 24, IPFamily.IPV6: 64})
+    config = read(*small_cluster(), node("c", allocatable={"pods": "30"}), config=given).config
+    assert (config.max_pods, config.node_cidr_mask_sizes) == (30, {IPFamily.IPV4: 26, IPFamily.IPV6: 64})
+
+
+def test_cluster_ips_far_apart_are_no_service_range() -> None:
+    dump = read(service("kubernetes", "10.96.0.1"), service("a", "192.168.0.9"), service("b", "fd00::1", "1.2.3.4"))
+    assert shown(dump.config, "service_cidrs") == ["fd00::/125"]
+    assert rules(dump) == {"service-cidr-unknown": 1}
