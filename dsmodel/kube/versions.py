@@ -177,6 +177,16 @@ RULES: dict[str, Rule] = {
         ((20, True), (21, False)),
         "#99555; recordings of 1.20 and 1.21",
     ),
+    "endpoint_slices_show_terminating": Rule(
+        "EndpointSlices keep pods that are being deleted, with the conditions serving and terminating",
+        ((20, False), (22, True)),
+        "gate EndpointSliceTerminatingCondition, on by default since v1.22; KEP-1672",
+    ),
+    "legacy_endpoints_over_capacity": Rule(
+        "what happens to a legacy Endpoints object of more than 1,000 addresses: nothing, an annotation, cut as well",
+        ((20, ""), (21, "warning"), (22, "truncated")),
+        "pkg/controller/endpoint/endpoints_controller.go; #99975, #103520",
+    ),
     "service_full_range_names_service": Rule(
         "a refusal for want of a cluster IP names the Service",
         ((20, False), (35, True)),
