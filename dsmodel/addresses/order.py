@@ -191,10 +191,14 @@ def isin(column: npt.NDArray[Any], values: npt.NDArray[Any]) -> npt.NDArray[np.b
     common_family(column, values)
     if not values.size or not column.size:
         return np.zeros(column.size, np.bool_)
-    wanted = unique(values)
-    place = search_sorted(wanted, column, side="left")
+    keys, wanted = column, values
+    if family_of(column) is IPFamily.IPV6:
+        packing = _Packing.of(column, values)
+        keys, wanted = packing.encode(column), packing.encode(values)
+    wanted = distinct(np.sort(wanted))
+    place = np.searchsorted(wanted, keys)
     np.minimum(place, wanted.size - 1, out=place)
-    return equal(wanted[place], column)
+    return np.asarray(wanted.take(place) == keys)
 
 
 def search_sorted(

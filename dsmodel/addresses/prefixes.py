@@ -44,7 +44,7 @@ __all__ = ["PrefixTable"]
 
 _NONE = -1  # no prefix holds the address
 _CUT = -2  # an interval border cuts the cell
-_DEEPER = -3  # the lower half of the address decides
+_DEEPER = -3  # and below: the lower half of the address decides
 _CHUNK = 1 << 15  # rows; the temporaries of a chunk stay in a core's second-level cache
 _CELLS = 1 << 18  # at most, when cells may be cut: 1 MiB
 _FEW_CELLS, _CELLS_PER_BORDER = 1 << 12, 64  # a small table for few borders stays in cache
@@ -224,14 +224,13 @@ class _Intervals:
 class _WideIntervals:
     """Answers over IPv6 rows: by the upper half, and by both halves where a border lies inside the lower one.
 
-    `upper` labels upper halves, with `_DEEPER` where the lower half decides. There the upper half is replaced by its
-    rank in `cut`, the lower by its rank in `lows`, and `lower` labels the two ranks in one word.
+    `upper` labels upper halves. Where the lower half decides, its label is `_DEEPER` less the rank of the upper half
+    among such halves; `lows` then ranks the lower half among all borders, and `lower` labels both ranks as one number.
     """
 
     upper: _Intervals
+    lows: _Intervals
     lower: _Intervals
-    cut: npt.NDArray[np.uint64]
-    lows: npt.NDArray[np.uint64]
 
     @classmethod
     def of(cls, starts: Column, labels: Labels) -> _WideIntervals:
@@ -240,19 +239,24 @@ class _WideIntervals:
         after = cut[cut != np.iinfo(np.uint64).max] + np.uint64(1)
         tops = distinct(np.sort(np.concatenate([starts["hi"], cut, after])))
         upper_labels = labels[search_sorted(starts, _upper_halves(tops), side="right") - 1]
-        upper_labels[np.isin(tops, cut)] = _DEEPER
+        upper_labels[np.searchsorted(tops, cut)] = _DEEPER - np.arange(cut.size)
         inner = unique(np.concatenate([starts[np.isin(starts["hi"], cut)], _upper_halves(cut)]))
-        lows = distinct(np.sort(inner["lo"])) if inner.size else np.zeros(1, np.uint64)
+        lows = distinct(np.sort(np.append(inner["lo"], np.uint64(0))))
+        keys = (np.searchsorted(cut, inner["hi"]) * lows.size + np.searchsorted(lows, inner["lo"])).astype(np.uint64)
         lower_labels = labels[search_sorted(starts, inner, side="right") - 1]
-        keys = _ranked(inner, cut, lows)
-        return cls(_merged(tops, upper_labels), _Intervals(keys, lower_labels), cut, lows)
+        if not cut.size:
+            keys, lower_labels = np.zeros(1, np.uint64), np.zeros(1, np.int64)
+        upper, lower = _merged(tops, upper_labels), _merged(keys, lower_labels)
+        return cls(upper, _Intervals(lows, np.arange(lows.size)), lower)
 
     def lookup(self, column: Column) -> Labels:
         """Return the label of every row."""
         found = self.upper.lookup(np.ascontiguousarray(column["hi"]))
-        if self.cut.size:
-            deeper = np.flatnonzero(found == _DEEPER)
-            found[deeper] = self.lower.lookup(_ranked(column[deeper], self.cut, self.lows))
+        deeper = np.flatnonzero(found <= _DEEPER)
+        if deeper.size:
+            keys = (_DEEPER - found[deeper]) * self.lows.starts.size
+            keys += self.lows.lookup(column["lo"][deeper])
+            found[deeper] = self.lower.lookup(keys.astype(np.uint64))
         return found
 
 
@@ -295,11 +299,3 @@ def _upper_halves(values: npt.NDArray[np.uint64]) -> Column:
     column: Column = np.zeros(values.size, IPV6_DTYPE)
     column["hi"] = values
     return column
-
-
-def _ranked(column: Column, cut: npt.NDArray[np.uint64], lows: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Write rows as one word: rank of the upper half, number of borders up to the lower half."""
-    keys = np.searchsorted(cut, column["hi"]).astype(np.uint64)
-    keys <<= np.uint64(32)
-    keys |= (np.searchsorted(lows, column["lo"], side="right") - 1).astype(np.uint64)
-    return keys
