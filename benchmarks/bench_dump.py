@@ -30,7 +30,7 @@ def _pod(number: int) -> dict[str, Any]:
     node, place = divmod(number, PODS_PER_NODE)
     app, uid = f"app-{number % 300:03d}", f"869fa969-26ee-4619-be4a-{number:012d}"
     name = f"{app}-5d4f8c7b9-{number:06d}"
-    ipv4, ipv6 = f"10.{node >> 8}.{node & 255}.{place + 2}", f"fd00:10:{node:x}::{place + 2:x}"
+    ipv4, ipv6 = f"10.{node >> 8}.{node & 255}.{place + 2}", f"fd00:10:{node + 1:x}::{place + 2:x}"
     probe = {
         "failureThreshold": 3,
         "httpGet": {"path": "/healthz", "port": 8080, "scheme": "HTTP"},
@@ -133,7 +133,7 @@ def _pod(number: int) -> dict[str, Any]:
 
 
 def _node(number: int) -> dict[str, Any]:
-    cidrs = [f"10.{number >> 8}.{number & 255}.0/24", f"fd00:10:{number:x}::/64"]
+    cidrs = [f"10.{number >> 8}.{number & 255}.0/24", f"fd00:10:{number + 1:x}::/64"]
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -235,7 +235,8 @@ def _row(path: Path, pods: int, *, streaming: bool, rounds: int) -> Row:
     goals = {"json": 15.0, "orjson": 15.0, "json, GC off": 4.0, "orjson, GC off": 4.0}
     peers = {name: lambda load=load: _plain(load, path) for name, load in loaders.items()}
     if pods > 50_000:
-        peers, goals = {"json": peers["json"]}, {"json": 15.0}
+        # the peers take most of a minute each and equal results are asserted at the smaller size
+        peers, goals = ({}, {}) if streaming else ({"json": peers["json"]}, {"json": 15.0})
     timed = race(
         lambda: read_dump(path, streaming=streaming, progress=False), peers, items=pods, rounds=rounds, equal=_equal
     )

@@ -59,7 +59,7 @@ CLUSTER = json.loads(listed(*small_cluster()))
 PATHS = paths(CLUSTER)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_a_mutated_dump_is_a_cluster_or_an_invalid_dump(data: st.DataObject) -> None:
     document = CLUSTER
@@ -83,7 +83,7 @@ def test_a_mutated_dump_is_a_cluster_or_an_invalid_dump(data: st.DataObject) -> 
         assert total >= len(flat), "an object is unaccounted for"
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(st.data())
 def test_damaged_bytes_are_a_cluster_or_an_invalid_dump(data: st.DataObject) -> None:
     text = bytearray(listed(*small_cluster(), indent=data.draw(st.sampled_from([None, 4]))).encode())
