@@ -331,12 +331,11 @@ def _as_arrow(texts: Any) -> Any:
         array = texts if isinstance(texts, pa.Array | pa.ChunkedArray) else pa.array(texts, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
         array = pa.array([_text_or_none(text) for text in texts], wanted)
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
     kind = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
     if not (pa.types.is_null(kind) or pa.types.is_string(kind) or kind in {wanted, pa.string_view()}):
         array = pa.array([_text_or_none(text) for text in texts], wanted)
-    return array if array.type == wanted else array.cast(wanted)
+    array = array if array.type == wanted else array.cast(wanted)  # before joining: 32-bit offsets end at 2 GiB
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
 def _text_or_none(text: object) -> str | None:
