@@ -38,7 +38,7 @@ _DOORS = {
 __all__ = sorted([*_DOORS, "__version__"])
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - a door opens on anything
+def __getattr__(name: str) -> Any:
     owner = _DOORS.get(name)
     if owner is None:
         raise AttributeError(f"module 'dsmodel' has no attribute {name!r}; public names are {', '.join(__all__)}")

@@ -216,7 +216,7 @@ class CheckFailed(DsmodelError, AssertionError):
         The frame of findings.
     """
 
-    def __init__(self, message: str, findings: Any = None) -> None:  # noqa: ANN401 - a frame, and this layer knows no pandas
+    def __init__(self, message: str, findings: Any = None) -> None:
         self.findings = findings
         super().__init__(message)
 

@@ -7,6 +7,8 @@ Services, so the row with the smallest `Limit.growth_ratio` is the one that stop
 - Pod addresses and the kubelet's pod limit stop pods; their ratio counts the nodes that can still be added too.
 - Cluster IPs and node ports stop Services. Ranges of one family serve together; a range inside another adds nothing.
 - Published thresholds are rows, but nothing enforces them, so they never bind.
+- A range that a dump does not name is guessed from the addresses in use. What more would fit is not known then, and
+  such a row does not bind.
 
 What it does not know: other network plugins than host-local, fragmentation, time.
 
@@ -19,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,7 +65,7 @@ class Limit:
     more_nodes, more_pods, more_services : int or None
         How many more fit by this row alone; None where it does not limit them.
     growth_ratio : float
-        Times today's size that fit; infinite where it cannot bind.
+        Times today's size that fit; infinite where it cannot bind, NaN where the range is a guess.
     enforced : bool
         False for published thresholds.
     why : str
@@ -119,11 +121,16 @@ def limits_of(cluster: Cluster) -> list[Limit]:
     waiting = waiting_nodes(cluster)
     blocks = [_node_blocks(cluster, pool, waiting) for pool in pools["node blocks"]]
     more_nodes = min((limit.more_nodes or 0 for limit in blocks), default=0)
+    if _is_guessed(cluster, "cluster_cidrs"):
+        blocks = [_at_least(limit) for limit in blocks]
+    services = list(_service_addresses(cluster, pools["service addresses"]))
+    if _is_guessed(cluster, "service_cidrs"):
+        services = [_at_least(limit) for limit in services]
     return [
         *blocks,
         *(_pod_addresses(cluster, pool, more_nodes) for pool in pools["pod addresses"]),
         _pods_per_node(cluster, more_nodes),
-        *_service_addresses(cluster, pools["service addresses"]),
+        *services,
         *(_node_ports(cluster, pool) for pool in pools["node ports"]),
         *_published(cluster),
     ]
@@ -155,8 +162,9 @@ def binding(limits: Sequence[Limit]) -> int | None:
     >>> str(limits[binding(limits)].family)
     'IPv6'
     """
-    ranked = [(limit.growth_ratio, place) for place, limit in enumerate(limits) if limit.enforced]
-    nodes = [(limit.more_nodes or 0, place) for place, limit in enumerate(limits) if limit.pool == "node blocks"]
+    known = [(place, limit) for place, limit in enumerate(limits) if not math.isnan(limit.growth_ratio)]
+    ranked = [(limit.growth_ratio, place) for place, limit in known if limit.enforced]
+    nodes = [(limit.more_nodes or 0, place) for place, limit in known if limit.pool == "node blocks"]
     if nodes and all(limits[place].growth_ratio == math.inf for _, place in nodes):
         return min(nodes)[1]
     ratio, place = min(ranked, default=(math.inf, 0))
@@ -192,6 +200,17 @@ def _ratio(usable: int | None, demand: int) -> float:
     if usable is None or not demand:
         return math.inf
     return usable / demand
+
+
+def _is_guessed(cluster: Cluster, field: str) -> bool:
+    """Tell whether a range of the configuration is only the smallest that covers what is in use."""
+    return cluster.config.evidence.get(field, "").startswith("guess")
+
+
+def _at_least(limit: Limit) -> Limit:
+    """Take back what a guessed range cannot tell: how much more fits."""
+    why = f"At least: {limit.why}"
+    return replace(limit, growth_ratio=math.nan, more_nodes=None, more_pods=None, more_services=None, why=why)
 
 
 def _bounded(value: int) -> int | None:

@@ -82,7 +82,7 @@ def findings(cluster: Cluster) -> pd.DataFrame:
     return frame.loc[order].reset_index(drop=True)
 
 
-def _flag_text(value: Any) -> str:  # noqa: ANN401 - any field of the configuration
+def _flag_text(value: Any) -> str:
     """Write a field as the flags do."""
     if isinstance(value, dict):
         return ",".join(f"{key}={_flag_text(item)}" for key, item in value.items())

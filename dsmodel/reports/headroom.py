@@ -43,7 +43,8 @@ def limits(cluster: Cluster) -> pd.DataFrame:
         - ``node_cost``, ``pod_cost``, ``service_cost`` (Int64): what one more of each takes;
         - ``more_nodes``, ``more_pods``, ``more_services`` (Int64): how many more fit by this row alone, missing where
           it does not limit them;
-        - ``growth_ratio``: times today's size that fit, nodes, pods and Services growing together;
+        - ``growth_ratio``: times today's size that fit, nodes, pods and Services growing together; missing where the
+          range is a guess;
         - ``enforced``: False for published thresholds; ``binds``: True on the row that stops growth first;
         - ``why``: flag, arithmetic and source in one sentence.
 
@@ -98,7 +99,7 @@ def summary(cluster: Cluster) -> str:
     frame = limits(cluster)
     bound = frame[frame["binds"]]
     if bound.empty:
-        return "Nothing of this cluster can run out: no pool is in use, and no range is configured."
+        return "What runs out first is not known: no range of this cluster is named and in use."
     row = {str(name): value for name, value in bound.iloc[0].items()}
     name = presentation.headline(row)
     room = presentation.more(row)

@@ -136,3 +136,18 @@ def test_every_row_has_a_cause():
     for limit in limits_of(ds.examples.nearly_full()):
         assert limit.why.endswith(".")
         assert any(character.isdigit() for character in limit.why)
+
+
+def test_a_guessed_range_says_at_least_and_does_not_bind():
+    config = ds.ClusterConfig.of(
+        cluster_cidrs="10.244.0.0/23",
+        service_cidrs="10.96.0.0/16",
+        evidence={"cluster_cidrs": "guess: 10.244.0.0/23 is the smallest block that covers 2 podCIDRs"},
+    )
+    cluster = ds.Cluster(config)
+    cluster.add_nodes(2)
+    limit = rows(cluster)["node blocks", "IPv4"]
+    assert (limit.usable, limit.used, limit.more_nodes) == (2, 2, None)
+    assert limit.why.startswith("At least: ")
+    assert math.isnan(limit.growth_ratio)
+    assert bound(cluster) == ("service addresses", "IPv4")
