@@ -72,8 +72,8 @@ class AddressDtype(ExtensionDtype):
 
     @property
     def na_value(self) -> object:
-        """What a missing element is."""
-        return pd.NA
+        """What a missing element is, as in pandas' text."""
+        return np.nan
 
     @property
     def numpy_dtype(self) -> np.dtype[Any]:
@@ -224,7 +224,15 @@ class AddressArray(ExtensionArray):
         item = check_array_indexer(self, item)
         if isinstance(item, int | np.integer):
             return self._scalar(item)
-        return type(self)(self._column[item], self._valid[item])
+        if isinstance(item, str):  # which numpy would take for the name of a field
+            raise IndexError(
+                "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean arrays "
+                "are valid indices"
+            )
+        part = type(self)(self._column[item], self._valid[item])
+        if isinstance(item, slice):
+            part._readonly = getattr(self, "_readonly", False)  # type: ignore[attr-defined]
+        return part
 
     def __setitem__(self, key: Any, value: Any) -> None:
         """Change rows in place."""
@@ -252,7 +260,7 @@ class AddressArray(ExtensionArray):
 
     def _scalar(self, index: int | np.integer[Any]) -> object:
         if not self._valid[index]:
-            return pd.NA
+            return self.dtype.na_value
         value = self._column[index]
         if self.family is IPFamily.IPV4:
             return ipaddress.IPv4Address(int(value))
@@ -378,12 +386,12 @@ class AddressArray(ExtensionArray):
         return super().astype(target, copy=copy)
 
     def to_texts(self) -> NDArray[np.object_]:
-        """Return canonical text, missing rows as ``pandas.NA``.
+        """Return canonical text, missing rows as NaN.
 
         Returns
         -------
         ndarray of object, shape (n,)
-            ``str`` or ``pandas.NA``.
+            ``str`` or NaN.
 
         Raises
         ------
@@ -391,7 +399,12 @@ class AddressArray(ExtensionArray):
             Every array has an answer.
         """
         texts = np.asarray(self.__arrow_array__().to_numpy(zero_copy_only=False), dtype=object)
-        texts[~self._valid] = pd.NA
+        texts[~self._valid] = np.nan
+        return texts
+
+    def _values_for_json(self) -> NDArray[np.object_]:
+        texts = self.to_texts()
+        texts[~self._valid] = None
         return texts
 
     def __arrow_array__(self, type: Any = None) -> Any:  # noqa: A002 - Arrow's contract
@@ -527,7 +540,7 @@ class AddressArray(ExtensionArray):
         return found
 
     def _values_for_factorize(self) -> tuple[NDArray[Any], Any]:
-        return self.astype(object), pd.NA
+        return self.astype(object), np.nan
 
     def _hash_pandas_object(self, *, encoding: str, hash_key: str, categorize: bool) -> NDArray[np.uint64]:
         from pandas.util import hash_array
