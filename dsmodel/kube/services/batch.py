@@ -1,0 +1,312 @@
+"""A whole batch of Services: each distinct shape is put to the server once, and the answer is handed to all its rows.
+
+What the API server says to a Service without addresses or ports of its own depends on few columns: type, policy,
+families, headless or not, with selector or not, number of ports. A million rows have a handful of such shapes.
+
+Promises: verdict, words, policy, families and needs of a row are those that `ControlPlane` gives to it alone while its
+ranges have room; that includes version, gates and every check.
+
+Not known here: which rows a range has room for (needs are counted, pools are the caller's), addresses and node ports
+that a Service names itself, equal names.
+
+Sources: those of `dsmodel.kube.control_plane`, which answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from dsmodel.addresses.cidr import IPFamily
+from dsmodel.errors import InvalidInput, Reason, Rejected
+from dsmodel.kube.services.spec import NONE
+from dsmodel.kube.syntax import read_ip
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from dsmodel.kube.control_plane import ControlPlane
+
+__all__ = ["COLUMNS", "BatchDecision", "ShapeDecision", "decide_batch"]
+
+COLUMNS: dict[str, Any] = {
+    "type": "ClusterIP",
+    "ip_family_policy": "",
+    "ip_families": "",
+    "headless": False,
+    "selector": True,
+    "ports": 1,
+    "external_traffic_policy": "",
+    "allocate_load_balancer_node_ports": True,
+}
+"""The columns that make a shape, with what a missing one means. ``ip_families`` is text, ``"IPv6,IPv4"``."""
+
+_HOLDS = {str: "text", bool: "true or false", int: "a count"}
+_MOST_PORTS = 1000
+_NAME = {"name": "row", "namespace": "default"}
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeDecision:
+    """What the server says to one shape.
+
+    Parameters
+    ----------
+    code : int
+        200, or the HTTP code of the refusal.
+    message : str
+        The server's words; empty when accepted.
+    ip_family_policy, ip_families : str
+        As stored; families with a comma between them. As before where a change is refused.
+    needs : tuple of int
+        IPv4 addresses, IPv6 addresses and node ports taken; negative where a change gives back.
+    """
+
+    code: int
+    message: str
+    ip_family_policy: str
+    ip_families: str
+    needs: tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class BatchDecision:
+    """What the server says to each row of a batch.
+
+    Parameters
+    ----------
+    of_row : ndarray of intp, shape (n,)
+        Which of `shapes` a row has.
+    shapes : tuple of ShapeDecision
+        One for each distinct shape.
+    """
+
+    of_row: NDArray[np.intp]
+    shapes: tuple[ShapeDecision, ...]
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.of_row)
+
+    @property
+    def ok(self) -> NDArray[np.bool_]:
+        """Say which rows are accepted.
+
+        Returns
+        -------
+        ndarray of bool, shape (n,)
+            True where the server accepts.
+        """
+        return self._column([shape.code == 200 for shape in self.shapes], np.bool_)
+
+    @property
+    def reason(self) -> NDArray[np.uint8]:
+        """Give the reason codes.
+
+        Returns
+        -------
+        ndarray of uint8, shape (n,)
+            `Reason.OK` or `Reason.REJECTED`.
+        """
+        return np.where(self.ok, np.uint8(Reason.OK), np.uint8(Reason.REJECTED))
+
+    @property
+    def needs(self) -> NDArray[np.int64]:
+        """Count what each row takes; nothing where it is refused.
+
+        Returns
+        -------
+        ndarray of int64, shape (n, 3)
+            IPv4 addresses, IPv6 addresses, node ports.
+        """
+        return self._column([shape.needs for shape in self.shapes], np.int64).reshape(-1, 3)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Lay the answers out, one row for each row of the batch.
+
+        Returns
+        -------
+        DataFrame
+            ``ok``, ``code``, ``message``, ``ip_family_policy``, ``ip_families``; the texts are categories.
+
+        Raises
+        ------
+        None
+            Every decision can be shown.
+        """
+        frame = {"ok": self.ok, "code": self._column([shape.code for shape in self.shapes], np.int16)}
+        for name in ("message", "ip_family_policy", "ip_families"):
+            texts = [getattr(shape, name) for shape in self.shapes]
+            words = list(dict.fromkeys(texts))
+            codes = self._column([words.index(text) for text in texts], np.int32)
+            frame[name] = pd.Categorical.from_codes(codes, categories=words)  # type: ignore[call-overload]
+        return pd.DataFrame(frame)
+
+    def _column(self, values: list[Any], dtype: Any) -> NDArray[Any]:
+        return np.asarray(values, dtype)[self.of_row] if values else np.empty(0, dtype)
+
+
+def decide_batch(
+    rows: Mapping[str, ArrayLike], *, server: ControlPlane, stored: Mapping[str, ArrayLike] | None = None
+) -> BatchDecision:
+    """Decide many new Services, or many changes of stored ones.
+
+    Parameters
+    ----------
+    rows : mapping of str to array-like
+        Columns of `COLUMNS`, a DataFrame for example; one value stands for all rows, a missing column for its default.
+    server : ControlPlane
+        Whose rules apply; it is not changed. Use one with room, such as a new one with the flags of the cluster.
+    stored : mapping of str to array-like, optional
+        The same columns as the Services are stored. Each row is then a read, the change of the columns in `rows`, and
+        a write: what `rows` does not name stays. A row that the server would not have stored is refused with its words.
+
+    Returns
+    -------
+    BatchDecision
+        Arrays over rows, in order.
+
+    Raises
+    ------
+    InvalidInput
+        If a column has another name, lengths differ, or a row cannot be a Service at all.
+
+    Examples
+    --------
+    >>> from dsmodel import ControlPlane
+    >>> server = ControlPlane(service_cidrs=["10.96.0.0/16"])
+    >>> batch = decide_batch({"ip_family_policy": ["PreferDualStack", "RequireDualStack"]}, server=server)
+    >>> batch.ok.tolist(), batch.needs.tolist()
+    ([True, False], [[1, 0, 0], [0, 0, 0]])
+    >>> both = ControlPlane(service_cidrs=["10.96.0.0/16", "fd00:10:96::/112"])
+    >>> change = decide_batch({"ip_family_policy": "PreferDualStack"}, server=both, stored={"type": ["ClusterIP"] * 3})
+    >>> change.needs.sum(axis=0).tolist()
+    [0, 3, 0]
+    """
+    columns = {f"new {name}": values for name, values in rows.items()}
+    columns |= {f"old {name}": values for name, values in ({} if stored is None else stored).items()}
+    unknown = [name for name in columns if name[4:] not in COLUMNS]
+    if unknown:
+        raise InvalidInput(f"no column {unknown[0][4:]!r}; a shape consists of {', '.join(COLUMNS)}")
+    of_row, distinct = _distinct(columns)
+    decisions = []
+    for values in distinct:
+        found = dict(zip(columns, values, strict=True))
+        new = {name[4:]: value for name, value in found.items() if name.startswith("new ")}
+        old = {name[4:]: value for name, value in found.items() if name.startswith("old ")}
+        twin = server.copy()
+        decisions.append(_create(twin, new) if stored is None else _change(twin, new=new, old=old))
+    return BatchDecision(of_row, tuple(decisions))
+
+
+def _distinct(columns: Mapping[str, ArrayLike]) -> tuple[NDArray[np.intp], list[tuple[Any, ...]]]:
+    """Find the distinct rows, in order of appearance."""
+    arrays = {name: pd.Series(values if np.ndim(values) else [values]) for name, values in columns.items()}
+    lengths = {len(values) for name, values in arrays.items() if np.ndim(columns[name])} or {1}
+    if len(lengths) > 1:
+        raise InvalidInput(f"columns of {' and '.join(map(str, sorted(lengths)))} rows; give each as many")
+    (n,) = lengths
+    of_row = np.zeros(n, np.intp)
+    first = np.zeros(min(n, 1), np.intp)
+    for name, values in arrays.items():
+        if not np.ndim(columns[name]):
+            continue
+        codes, _ = pd.factorize(values, use_na_sentinel=False)
+        of_row, _ = pd.factorize(of_row * (int(codes.max(initial=0)) + 1) + codes)
+    if n:
+        first = np.unique(of_row, return_index=True)[1]
+    taken = [values.iloc[first if np.ndim(columns[name]) else np.zeros_like(first)] for name, values in arrays.items()]
+    return of_row, list(zip(*(part.tolist() for part in taken), strict=True)) or [()] * len(first)
+
+
+def _spec(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a shape as a Service's spec."""
+    shape = COLUMNS | {name: COLUMNS[name] if _missing(value) else value for name, value in values.items()}
+    for name in _FIELDS:
+        if isinstance(COLUMNS[name], str) != isinstance(shape[name], str):
+            raise InvalidInput(f"{name}={shape[name]!r}: this column holds {_HOLDS[type(COLUMNS[name])]}")
+    count = int(shape["ports"])
+    if not 0 <= count <= _MOST_PORTS:
+        raise InvalidInput(f"ports={count}: a Service of this batch has 0 to {_MOST_PORTS}")
+    spec = {
+        "type": shape["type"],
+        "ipFamilyPolicy": shape["ip_family_policy"] or None,
+        "ipFamilies": shape["ip_families"].split(",") if shape["ip_families"] else None,
+        "clusterIP": NONE if shape["headless"] else None,
+        "selector": {"app": "row"} if shape["selector"] else None,
+        "externalTrafficPolicy": shape["external_traffic_policy"] or None,
+        "allocateLoadBalancerNodePorts": None if shape["allocate_load_balancer_node_ports"] else False,
+        "externalName": "row.example" if shape["type"] == "ExternalName" else None,
+        "ports": [{"name": f"p{n}", "port": n + 1} for n in range(count)],
+    }
+    return {name: value for name, value in spec.items() if value is not None}
+
+
+def _missing(value: object) -> bool:
+    return value is None or value != value  # noqa: PLR0124 - NaN
+
+
+def _create(server: ControlPlane, new: Mapping[str, Any]) -> ShapeDecision:
+    """Put one shape to the server as a new Service."""
+    try:
+        stored = server.create({"apiVersion": "v1", "kind": "Service", "metadata": _NAME, "spec": _spec(new)})
+    except Rejected as refusal:
+        return ShapeDecision(refusal.code, refusal.message, "", "", (0, 0, 0))
+    return _accepted(stored["spec"], {})
+
+
+def _change(server: ControlPlane, *, new: Mapping[str, Any], old: Mapping[str, Any]) -> ShapeDecision:
+    """Put one shape to the server as a change."""
+    stored = _create(server, old)
+    if stored.code != 200:
+        return stored
+    before = server.get("Service", _NAME["name"])
+    asked = _spec(dict(old) | dict(new))
+    spec = dict(before["spec"])
+    for name, field in _FIELDS.items():
+        if name in new:
+            spec.pop(field, None)
+            spec |= {field: asked[field]} if field in asked else {}
+    if "headless" in new:
+        spec.pop("clusterIPs", None)
+    if "externalName" in asked:
+        spec["externalName"] = asked["externalName"]
+    try:
+        after = server.replace(before | {"spec": spec})
+    except Rejected as refusal:
+        policy, families = stored.ip_family_policy, stored.ip_families
+        return ShapeDecision(refusal.code, refusal.message, policy, families, (0, 0, 0))
+    return _accepted(after["spec"], before["spec"])
+
+
+_FIELDS = {
+    "type": "type",
+    "ip_family_policy": "ipFamilyPolicy",
+    "ip_families": "ipFamilies",
+    "headless": "clusterIP",
+    "selector": "selector",
+    "ports": "ports",
+    "external_traffic_policy": "externalTrafficPolicy",
+    "allocate_load_balancer_node_ports": "allocateLoadBalancerNodePorts",
+}
+
+
+def _accepted(spec: Mapping[str, Any], before: Mapping[str, Any]) -> ShapeDecision:
+    """Read the answer from the stored spec."""
+    held, given_back = _holdings(spec), _holdings(before)
+    needs = (held[0] - given_back[0], held[1] - given_back[1], held[2] - given_back[2])
+    return ShapeDecision(200, "", spec.get("ipFamilyPolicy") or "", ",".join(spec.get("ipFamilies") or ()), needs)
+
+
+def _holdings(spec: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Count a Service's addresses by family and its node ports."""
+    texts = spec.get("clusterIPs") or [spec.get("clusterIP") or ""]
+    families = [address[0] for address in map(read_ip, texts) if address is not None]
+    ports = {port["nodePort"] for port in spec.get("ports") or () if port.get("nodePort")}
+    ports |= {spec["healthCheckNodePort"]} if spec.get("healthCheckNodePort") else set()
+    return families.count(IPFamily.IPV4), families.count(IPFamily.IPV6), len(ports)
