@@ -1,0 +1,71 @@
+"""Placing pods with network plugins: whole batches against the same rules one pod at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from measure import Row, race
+
+from dsmodel.addresses.cidr import Cidr
+from dsmodel.cni.calico import Calico, IPPool
+from dsmodel.cni.calico.placing import place_singly
+from dsmodel.cni.contract import Placement
+from dsmodel.errors import Reason
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SECOND_NS = 1_000_000_000
+POOLS = (IPPool("v4", Cidr("10.0.0.0/13"), 26), IPPool("v6", Cidr("fd00:10::/48"), 122))
+TIGHT = (IPPool("v4", Cidr("10.0.0.0/15"), 26), POOLS[1])
+
+
+def rows(*, quick: bool = False) -> list[Row]:
+    nodes, pods = (500, 15_000) if quick else (5_000, 150_000)
+    arrivals = np.random.default_rng(7).integers(0, nodes, pods)
+    return [calico(arrivals, nodes, quick=quick), calico_borrowing(arrivals, nodes, quick=quick)]
+
+
+def calico(arrivals: NDArray[np.int64], nodes: int, *, quick: bool) -> Row:
+    result = race(
+        lambda plugin: columns(plugin.place(arrivals)),
+        {"one pod at a time": lambda plugin: columns(singly(plugin, arrivals))},
+        items=len(arrivals),
+        prepare=lambda: fresh(POOLS, nodes),
+        rounds=3 if quick else 5,
+    )
+    limits = {} if quick else {"own ns": SECOND_NS / len(arrivals)}
+    size = f"{nodes:,} n, {len(arrivals):,} p"
+    goals = {"one pod at a time": 3.0}
+    return Row("Calico, both families, blocks claimed", size, result.own_ns, result.peers, goals, limits=limits)
+
+
+def calico_borrowing(arrivals: NDArray[np.int64], nodes: int, *, quick: bool) -> Row:
+    pools = TIGHT if not quick else (IPPool("v4", Cidr("10.0.0.0/18"), 26), POOLS[1])
+    result = race(
+        lambda plugin: plugin.place(arrivals),
+        {},
+        items=len(arrivals),
+        prepare=lambda: fresh(pools, nodes),
+        rounds=3 if quick else 5,
+    )
+    limits = {} if quick else {"own ns": 5 * SECOND_NS / len(arrivals)}
+    return Row("Calico, pool used up, borrowing", f"{nodes:,} n, {len(arrivals):,} p", result.own_ns, limits=limits)
+
+
+def fresh(pools: tuple[IPPool, ...], nodes: int) -> Calico:
+    plugin = Calico(pools)
+    plugin.add_nodes([f"node-{number}" for number in range(nodes)])
+    return plugin
+
+
+def singly(plugin: Calico, arrivals: NDArray[np.int64]) -> Placement:
+    """Place one pod after the other, all through the same tables."""
+    result = Placement.nothing(len(arrivals), plugin.ip_families, Reason.OK)
+    place_singly(plugin.steps(), arrivals.astype(np.intp), result, first=0, now=0.0)
+    return result
+
+
+def columns(placed: Placement) -> tuple[Any, ...]:
+    return tuple(placed.addresses.values())
