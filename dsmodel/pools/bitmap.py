@@ -249,7 +249,7 @@ class Bitmap:
             start = min(self._hint, stop)
         out = _room(max(0, min(n, stop - start, self.size - self.used)))
         done = 0
-        for word, free in self._free_words(start, stop):
+        for word, free in self._free_words(start, stop, chunk=_CHUNK >> 2):
             if done == len(out):
                 break
             found = np.flatnonzero(_bits(free))[: len(out) - done]
@@ -475,14 +475,14 @@ class Bitmap:
             self._words, self._shared = words, False
         return words
 
-    def _free_words(self, start: int, stop: int) -> Iterator[tuple[int, NDArray[np.uint64]]]:
+    def _free_words(self, start: int, stop: int, *, chunk: int = _CHUNK) -> Iterator[tuple[int, NDArray[np.uint64]]]:
         """Yield (index of the first word, free bits of the words) in chunks, only inside ``[start, stop)``."""
         if start >= stop:
             return
         words = self._words_now()
         last = (stop + 63) >> 6
-        for at in range(start >> 6, last, _CHUNK):
-            free = ~words[at : min(at + _CHUNK, last)]
+        for at in range(start >> 6, last, chunk):
+            free = ~words[at : min(at + chunk, last)]
             if at == start >> 6:
                 free[0] &= _ALL << np.uint64(start & 63)
             if at + len(free) == last and stop & 63:

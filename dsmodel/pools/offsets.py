@@ -547,7 +547,7 @@ class OffsetPool:
             if len(taken):
                 self._lease = taken[::-1] + np.uint64(self._first)
                 self._ahead = self._lease.tolist()
-                self._streak = 2 * streak
+                self._streak = 16 * streak
                 return self._ahead.pop() - self._first
         self._streak = streak
         for start, stop in self._bands():
