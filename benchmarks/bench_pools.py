@@ -97,8 +97,8 @@ def _lowest(bits: int, n: int, rounds: int) -> Row:
     peers: dict[str, Callable[..., Any]] = {"pyroaring": roaring, "bitarray": bits_search}
     prepare: dict[str, Callable[[], Any]] = {
         "own": lambda: _fresh(pool),
-        "pyroaring": lambda: bitmap.copy(),
-        "bitarray": lambda: bits_used.copy(),
+        "pyroaring": bitmap.copy,
+        "bitarray": bits_used.copy,
     }
     goals = {"pyroaring": 3.0, "bitarray": 15.0}
     if bits <= 20:
@@ -121,14 +121,12 @@ def _subnets(rounds: int) -> Row:
 
     def stdlib(_: object) -> np.ndarray:
         network = ipaddress.ip_network("10.0.0.0/8")
-        return [subnet for subnet in network.subnets(new_prefix=24)]
+        return list(network.subnets(new_prefix=24))
 
     def equal(ours: np.ndarray, theirs: list[ipaddress.IPv4Network]) -> bool:
         return ours.tolist() == [int(subnet.network_address) for subnet in theirs]
 
-    result = race(
-        own, {"ipaddress.subnets": stdlib}, items=65_536, prepare=lambda: None, rounds=rounds, equal=equal
-    )
+    result = race(own, {"ipaddress.subnets": stdlib}, items=65_536, prepare=lambda: None, rounds=rounds, equal=equal)
     return Row("node subnets, next free", "65,536 /24", result.own_ns, result.peers, {"ipaddress.subnets": 150.0})
 
 
@@ -154,7 +152,13 @@ def _sample(bits: int, n: int, rounds: int) -> Row:
         rounds=rounds,
         equal=equal,
     )
-    return Row("uniform set (sample)", f"{n:,} of 2^{bits}", result.own_ns, result.peers, {"rng.choice": 4.0 if bits <= 20 else 10.0})
+    return Row(
+        "uniform set (sample)",
+        f"{n:,} of 2^{bits}",
+        result.own_ns,
+        result.peers,
+        {"rng.choice": 4.0 if bits <= 20 else 10.0},
+    )
 
 
 def _find_loop(bits: int, n: int, band: int) -> Callable[[bytearray], list[int]]:
@@ -200,7 +204,11 @@ def _scan(bits: int, n: int, rounds: int, *, order: str, pool: OffsetPool, items
 def _scan_set(bits: int, n: int, rounds: int) -> Row:
     result = _scan(bits, n, rounds, order="set", pool=_pool(bits, "scan", band=BAND), items_loop=min(n, 2_000_000))
     return Row(
-        "Kubernetes' random law, exact set", f"{n:,} of 2^{bits}", result.own_ns, result.peers, {"bytearray.find loop": 10.0}
+        "Kubernetes' random law, exact set",
+        f"{n:,} of 2^{bits}",
+        result.own_ns,
+        result.peers,
+        {"bytearray.find loop": 10.0},
     )
 
 
@@ -210,7 +218,11 @@ def _scan_fill(bits: int, rounds: int) -> Row:
     n = pool._slots.count_free(BAND, 1 << bits)  # noqa: SLF001 - the dynamic band's free slots
     result = _scan(bits, n, rounds, order="set", pool=pool, items_loop=n)
     return Row(
-        "Kubernetes' law, band filled, set", f"{n:,} of 2^{bits}", result.own_ns, result.peers, {"bytearray.find loop": 10.0}
+        "Kubernetes' law, band filled, set",
+        f"{n:,} of 2^{bits}",
+        result.own_ns,
+        result.peers,
+        {"bytearray.find loop": 10.0},
     )
 
 
@@ -329,7 +341,13 @@ def _churn(live: int, moved: int) -> Row:
         prepare={"own": prepare, "roaring64 free list": pyroaring.BitMap64},
         rounds=5,
     )
-    return Row("IPv6 churn: free and reallocate", f"{moved:,} of {live:,}", result.own_ns, result.peers, {"roaring64 free list": 8.0})
+    return Row(
+        "IPv6 churn: free and reallocate",
+        f"{moved:,} of {live:,}",
+        result.own_ns,
+        result.peers,
+        {"roaring64 free list": 8.0},
+    )
 
 
 class _Node:
