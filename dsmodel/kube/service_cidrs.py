@@ -201,7 +201,23 @@ class ServiceRange:
     names: set[str] = field(default_factory=set)
 
     def holds(self, value: int) -> bool:
-        """Say whether an address is one the range may hand out."""
+        """Say whether an address is one the range may hand out.
+
+        Parameters
+        ----------
+        value : int
+            The address.
+
+        Returns
+        -------
+        bool
+            False for the network address, for an IPv4 broadcast and outside.
+
+        Raises
+        ------
+        None
+            Every number has an answer.
+        """
         if self.pool is None or not self.cidr.first < value <= self.cidr.last:
             return False
         return self.cidr.family is IPFamily.IPV6 or value < self.cidr.last

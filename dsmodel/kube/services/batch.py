@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from dsmodel.addresses.cidr import IPFamily
 from dsmodel.errors import InvalidInput, Reason, Rejected
@@ -126,26 +125,22 @@ class BatchDecision:
         """
         return self._column([shape.needs for shape in self.shapes], np.int64).reshape(-1, 3)
 
-    def to_frame(self) -> pd.DataFrame:
-        """Lay the answers out, one row for each row of the batch.
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Lay the answers out, one entry for each row of the batch.
 
         Returns
         -------
-        DataFrame
-            ``ok``, ``code``, ``message``, ``ip_family_policy``, ``ip_families``; the texts are categories.
+        dict of str to ndarray, shape (n,)
+            ``ok``, ``code``, ``message``, ``ip_family_policy``, ``ip_families``; the last three are texts.
 
         Raises
         ------
         None
             Every decision can be shown.
         """
-        frame = {"ok": self.ok, "code": self._column([shape.code for shape in self.shapes], np.int16)}
-        for name in ("message", "ip_family_policy", "ip_families"):
-            texts = [getattr(shape, name) for shape in self.shapes]
-            words = list(dict.fromkeys(texts))
-            codes = self._column([words.index(text) for text in texts], np.int32)
-            frame[name] = pd.Categorical.from_codes(codes, categories=words)  # type: ignore[call-overload]
-        return pd.DataFrame(frame)
+        names = ("message", "ip_family_policy", "ip_families")
+        texts = {name: self._column([getattr(shape, name) for shape in self.shapes], object) for name in names}
+        return {"ok": self.ok, "code": self._column([shape.code for shape in self.shapes], np.int16), **texts}
 
     def _column(self, values: list[Any], dtype: Any) -> NDArray[Any]:
         return np.asarray(values, dtype)[self.of_row] if values else np.empty(0, dtype)
@@ -206,22 +201,44 @@ def decide_batch(
 
 def _distinct(columns: Mapping[str, ArrayLike]) -> tuple[NDArray[np.intp], list[tuple[Any, ...]]]:
     """Find the distinct rows, in order of appearance."""
-    arrays = {name: pd.Series(values if np.ndim(values) else [values]) for name, values in columns.items()}
-    lengths = {len(values) for name, values in arrays.items() if np.ndim(columns[name])} or {1}
+    lengths = {len(_array(values)) for values in columns.values() if np.ndim(values)} or {1}
     if len(lengths) > 1:
         raise InvalidInput(f"columns of {' and '.join(map(str, sorted(lengths)))} rows; give each as many")
     (n,) = lengths
     of_row = np.zeros(n, np.intp)
-    first = np.zeros(min(n, 1), np.intp)
-    for name, values in arrays.items():
-        if not np.ndim(columns[name]):
-            continue
-        codes, _ = pd.factorize(values, use_na_sentinel=False)
-        of_row, _ = pd.factorize(of_row * (int(codes.max(initial=0)) + 1) + codes)
-    if n:
-        first = np.unique(of_row, return_index=True)[1]
-    taken = [values.iloc[first if np.ndim(columns[name]) else np.zeros_like(first)] for name, values in arrays.items()]
-    return of_row, list(zip(*(part.tolist() for part in taken), strict=True)) or [()] * len(first)
+    values_of = {}
+    for name, values in columns.items():
+        codes, words = _factorised(_array(values))
+        values_of[name] = codes if np.ndim(values) else np.zeros(n, np.intp), words
+        if np.ndim(values):
+            of_row, _ = _factorised(of_row * len(words) + codes)
+    first = np.unique(of_row, return_index=True)[1]
+    rows = [tuple(words[codes[row]] for codes, words in values_of.values()) for row in first.tolist()]
+    return of_row, rows
+
+
+def _array(values: ArrayLike) -> NDArray[Any]:
+    """Keep each value of a list as it is, without numpy's common type."""
+    if isinstance(values, (list, tuple)) or not np.ndim(values):
+        listed = values if isinstance(values, (list, tuple)) else [values]
+        held = np.empty(len(listed), object)
+        held[:] = listed
+        return held
+    return np.asarray(values)
+
+
+def _factorised(values: NDArray[Any]) -> tuple[NDArray[np.intp], list[Any]]:
+    """Assign numbers to the distinct values; missing ones are None."""
+    if values.dtype == np.bool_:
+        return values.astype(np.intp), [False, True]
+    listed = values.tolist()
+    if values.dtype.kind in "Of":
+        listed = [None if _missing(value) else value for value in listed]
+    try:
+        numbers = {value: number for number, value in enumerate(dict.fromkeys(listed))}
+    except TypeError:
+        raise InvalidInput(f"{listed[0]!r}: a column holds texts, truth values or counts") from None
+    return np.fromiter(map(numbers.__getitem__, listed), np.intp, len(listed)), list(numbers)
 
 
 def _spec(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def test_a_batch_equals_its_rows_one_by_one(
     alone = server(ports)
     free = np.array([*room(ranges, version), {"30000-30011": 12, "30000-32767": 2768}[ports]])
     granted = batch.ok & grant_by_need(batch.needs, free)
-    answers = batch.to_frame()
+    answers = batch.columns()
     for number, row in enumerate(rows):
         spec, refusal = answer(alone.create, manifest(row, f"s{number}"))
         assert granted[number] == (refusal is None)
@@ -135,7 +135,7 @@ def test_a_batch_of_changes_equals_one_replace_each(
     )
     change = {"ip_family_policy": policy, "ip_families": families}
     batch = decide_batch(change, server=server, stored=pd.DataFrame(rows))
-    answers = batch.to_frame()
+    answers = batch.columns()
     for number, row in enumerate(rows):
         alone = server.copy()
         before, refusal = answer(alone.create, manifest(row, "row"))
@@ -172,6 +172,7 @@ def test_a_million_rows_ask_once_a_shape() -> None:
         ({"type": [5]}, "this column holds text"),
         ({"headless": ["no"]}, "this column holds true or false"),
         ({"ports": [-1]}, "0 to 1000"),
+        ({"ip_families": [["IPv4"]] * 2}, "this column holds|a column holds"),
     ],
 )
 def test_bad_columns_are_named(rows: dict[str, Any], words: str) -> None:
@@ -183,7 +184,7 @@ def test_missing_values_are_defaults_and_no_rows_are_fine() -> None:
     server = ControlPlane(service_cidrs=["10.96.0.0/16"])
     batch = decide_batch({"type": [None, "NodePort"], "ip_family_policy": [float("nan"), ""]}, server=server)
     assert batch.needs.tolist() == [[1, 0, 0], [1, 0, 1]]
-    assert decide_batch({"type": []}, server=server).to_frame().empty
+    assert len(decide_batch({"type": []}, server=server).columns()["message"]) == 0
     assert decide_batch({}, server=server).ok.tolist() == [True]
 
 
