@@ -11,6 +11,7 @@ from bitarray import bitarray
 from measure import Row, race
 
 from dsmodel.addresses.cidr import Cidr
+from dsmodel.pools.arrivals import Arrivals
 from dsmodel.pools.blocks import CidrSet
 from dsmodel.pools.grids import RangeGrid
 from dsmodel.pools.offsets import OffsetPool
@@ -413,7 +414,8 @@ def _grid(*, quick: bool, rounds: int) -> Iterator[Row]:
     arrivals = np.random.default_rng(5).permutation(np.repeat(np.arange(nodes, dtype=np.int32), pods // nodes))
 
     def assign(grids: tuple[RangeGrid, RangeGrid]) -> tuple[np.ndarray, np.ndarray]:
-        return grids[0].allocate_next(arrivals)[0], grids[1].allocate_next(arrivals)[0]
+        counted = Arrivals.of(arrivals)  # once for both families
+        return grids[0].allocate_next(counted)[0], grids[1].allocate_next(counted)[0]
 
     def fresh(nodes: int = nodes) -> tuple[RangeGrid, RangeGrid]:
         ipv4 = RangeGrid(nodes, 256, reserve_first=1, reserve_last=1, reserved=[1])

@@ -54,8 +54,8 @@ def race(
 
     ``prepare`` makes fresh state outside the timed part; its value is the runner's only argument (no argument when
     it is not given). One callable serves all; a mapping names one per runner, own under ``"own"``. Before any timing
-    every peer's result must equal ours: by ``equal(ours, theirs)``, or by comparing arrays and values; ``None`` from a peer
-    means there is nothing to compare. A peer too slow for the whole size may do ``peer_items[name]`` items.
+    every peer's result must equal ours: by ``equal(ours, theirs)``, or by comparing arrays and values; ``None`` from a
+    peer means there is nothing to compare. A peer too slow for the whole size may do ``peer_items[name]`` items.
     """
     runners = {"own": own, **peers}
     expected = _once(own, _fresh(prepare, "own"))[0]
