@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["STREAM_FROM", "DumpSource", "find_sources", "read_source"]
 
 # plain files above this size are read in pieces when the caller leaves the choice
-STREAM_FROM: Final = 256 << 20
+STREAM_FROM: Final = 64 << 20
 # suffixes that are looked at in a folder
 SUFFIXES: Final = (".json", ".json.gz", ".yaml", ".yml", ".yaml.gz", ".yml.gz")
 
