@@ -1,13 +1,70 @@
-"""Model IPv4/IPv6 dual-stack addressing on Kubernetes, for planning, audit and teaching."""
+"""Model IPv4/IPv6 dual-stack addressing on Kubernetes, for planning, audit and teaching.
+
+A `Cluster` is a configuration, a Kubernetes version and a handful of columnar tables; its addresses come from pools.
+Text becomes arrays when it enters (`read_cluster`, `parse_addresses`) and text again only when it leaves. What
+Kubernetes would do is decided once a distinct shape and answered for a whole batch with a result and a reason column.
+Every question about a cluster is one function of `reports` that returns one frame; `plots` draw frames and know
+nothing else.
+
+    errors <- addresses <- pools <- kube, cni <- cluster <- io, planning <- reports <- plots
+"""
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dsmodel import cni, errors, kube, plots, reports
+    from dsmodel.addresses.arrays import addresses_in
+    from dsmodel.addresses.cidr import Cidr, IPFamily
+    from dsmodel.addresses.text import format_addresses, parse_addresses
+    from dsmodel.cluster import examples
+    from dsmodel.cluster.state import Cluster
+    from dsmodel.cluster.table import Table
+    from dsmodel.io.kubectl import read_cluster
+    from dsmodel.kube.config import ClusterConfig
+    from dsmodel.kube.config_checks import check_config
+    from dsmodel.kube.control_plane import ControlPlane
+    from dsmodel.kube.families import IPFamilyPolicy
+    from dsmodel.kube.flags import check_flags, config_from_flags
+    from dsmodel.kube.versions import KubeVersion
+    from dsmodel.pools.blocks import CidrSet
+    from dsmodel.pools.contract import Operation
+    from dsmodel.pools.ranges import AddressRange, PortRange
 
 __version__ = "0.1.0"
 
-# name -> module that owns it; "" where the name is itself a module
+__all__ = [
+    "AddressRange",
+    "Cidr",
+    "CidrSet",
+    "Cluster",
+    "ClusterConfig",
+    "ControlPlane",
+    "IPFamily",
+    "IPFamilyPolicy",
+    "KubeVersion",
+    "Operation",
+    "PortRange",
+    "Table",
+    "__version__",
+    "addresses_in",
+    "check_config",
+    "check_flags",
+    "cni",
+    "config_from_flags",
+    "errors",
+    "examples",
+    "format_addresses",
+    "kube",
+    "parse_addresses",
+    "plots",
+    "read_cluster",
+    "reports",
+]
+
+# name -> module that owns it, opened when first used; "" where the name is itself a module
 _DOORS = {
     "AddressRange": "pools.ranges",
     "Cidr": "addresses.cidr",
@@ -22,6 +79,7 @@ _DOORS = {
     "PortRange": "pools.ranges",
     "Table": "cluster.table",
     "addresses_in": "addresses.arrays",
+    "check_config": "kube.config_checks",
     "check_flags": "kube.flags",
     "cni": "",
     "config_from_flags": "kube.flags",
@@ -34,8 +92,6 @@ _DOORS = {
     "read_cluster": "io.kubectl",
     "reports": "",
 }
-
-__all__ = sorted([*_DOORS, "__version__"])
 
 
 def __getattr__(name: str) -> Any:

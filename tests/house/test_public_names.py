@@ -20,6 +20,10 @@ def test_every_public_name_opens(name: str) -> None:
     assert getattr(ds, name) is not None
 
 
+def test_every_door_is_public() -> None:
+    assert ds.__all__ == sorted([*ds._DOORS, "__version__"])
+
+
 def test_dir_is_the_public_list() -> None:
     assert dir(ds) == ds.__all__
 
