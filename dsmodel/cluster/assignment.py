@@ -156,9 +156,13 @@ def _node_names(cluster: Cluster, nodes: int | Sequence[str]) -> NDArray[Any]:
         return np.array(nodes, dtype=_TEXT).reshape(-1)
     if nodes < 0:
         raise InvalidInput(f"nodes={nodes}: a number of nodes is 0 or more")
-    numbers = np.arange(cluster.node_serial, cluster.node_serial + nodes)
-    cluster.node_serial += nodes
-    return np.strings.add(np.array("node-", _TEXT), numbers.astype(_TEXT))
+    known = pd.Index(cluster.nodes["name"].astype(object))
+    while True:  # a table from outside may have such names already
+        numbers = np.arange(cluster.node_serial, cluster.node_serial + nodes)
+        names = np.strings.add(np.array("node-", _TEXT), numbers.astype(_TEXT))
+        cluster.node_serial += nodes
+        if not pd.Index(names.astype(object)).isin(known).any():
+            return names
 
 
 def _preset_blocks(pod_cidrs: Sequence[Sequence[str]]) -> Table:
@@ -296,7 +300,7 @@ def add_pods(
         taken = _pod_columns(cluster, frozen(place), host=host, arrivals=arrivals)
         cluster.pods = cluster.pods.append(fresh.replace(taken))
         cluster.pod_counts = cluster.pod_counts.copy()
-        cluster.pod_counts[: len(arrivals.counts)] += arrivals.counts
+        cluster.pod_counts[arrivals.asked] += arrivals.counts
         return Outcome(_repeat(np.True_, n), _repeat(np.uint8(Reason.OK), n), first_row)
     reason = np.full(n, Reason.NOT_FOUND, np.uint8)
     known = np.flatnonzero((place >= 0) & (place < len(cluster.nodes)))
@@ -324,12 +328,14 @@ def _room_and_free(cluster: Cluster) -> tuple[NDArray[np.int64], NDArray[np.int6
 
 def _all_fit(cluster: Cluster, arrivals: Arrivals, host: NDArray[np.bool_] | None) -> bool:
     """Tell whether every node can take all that come to it, which spares deciding row by row."""
-    counts = arrivals.counts
-    if arrivals.lowest < 0 or len(counts) > len(cluster.nodes):
+    asked = arrivals.asked
+    if arrivals.lowest < 0 or (len(asked) and int(asked[-1]) >= len(cluster.nodes)):
         return False
     room, free = _room_and_free(cluster)
-    hungry = counts if host is None else np.bincount(arrivals.rows[~host], minlength=len(counts))
-    return bool(((counts <= room[: len(counts)]) & (hungry <= np.maximum(free[: len(counts)], 0))).all())
+    hungry = arrivals.counts
+    if host is not None:
+        hungry = np.bincount(arrivals.rows[~host], minlength=len(cluster.nodes))[asked]
+    return bool(((arrivals.counts <= room[asked]) & (hungry <= np.maximum(free[asked], 0))).all())
 
 
 def _decide_pods(cluster: Cluster, nodes: NDArray[np.int32], host: NDArray[np.bool_] | None) -> NDArray[np.uint8]:

@@ -170,7 +170,7 @@ class Cluster:
         Raises
         ------
         InvalidInput
-            If a table has another schema.
+            If a table has another schema, or names a row of another table that is not there.
 
         Examples
         --------
@@ -200,6 +200,8 @@ class Cluster:
                 if isinstance(node_ports, Table)
                 else Table(NODE_PORTS, {"node_port": np.asarray(node_ports)})
             )
+        _check_rows(cluster.pods["node"], cluster.nodes, "pods: node")
+        _check_rows(cluster.node_ports["service"], cluster.services, "node_ports: service")
         trouble += occupancy.occupy_all(cluster)
         first = findings if findings is not None else Table(FINDINGS)
         cluster.findings = first.append(findings_table(trouble))
@@ -477,6 +479,15 @@ class Cluster:
             f"Cluster(Kubernetes {self.config.kube_version}, {families}: {len(self.nodes):,} nodes, "
             f"{len(self.pods):,} pods, {len(self.services):,} services; cluster CIDRs {ranges}; "
             f"service CIDRs {services})"
+        )
+
+
+def _check_rows(rows: NDArray[np.int32], table: Table, what: str) -> None:
+    """Refuse numbers of rows that a table does not have."""
+    if len(rows) and not -1 <= int(rows.min()) <= int(rows.max()) < len(table):
+        raise InvalidInput(
+            f"{what} has rows {rows.min()} to {rows.max()}, and there are {len(table)} {table.schema.name}; "
+            "-1 stands for none"
         )
 
 

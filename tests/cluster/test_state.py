@@ -347,7 +347,18 @@ def test_verbs_name_what_they_refuse():
         Cluster(ClusterConfig.of(cluster_cidrs=["fd00::/40"]))
     with pytest.raises(InvalidInput, match="got a table of nodes"):
         Cluster.from_tables(ClusterConfig.of(), pods=Table(NODES))
+    with pytest.raises(InvalidInput, match="pods: node has rows 3 to 3, and there are 0 nodes"):
+        Cluster.from_tables(ClusterConfig.of(), pods=Table(PODS, {"node": [3]}))
     assert len(cluster.nodes) == len(cluster.pods) == 0
+
+
+def test_counted_nodes_get_names_that_are_not_taken():
+    cluster, _ = pair("ipv4 first", 5)
+    cluster.add_nodes(["node-1", "x"])
+    cluster.add_nodes(2)
+    cluster.remove_nodes([2])
+    cluster.add_nodes(1)
+    assert cluster.nodes["name"].tolist() == ["node-1", "x", "node-3", "node-4"]
 
 
 # services -----------------------------------------------------------------------------------------------------------
