@@ -44,7 +44,6 @@ _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _BROKEN = (OSError, EOFError, zlib.error)
 _KIND = re.compile(rb"^kind:[ \t]*[\"']?([A-Za-z]+)[\"']?[ \t]*(?:#[^\n]*)?\r?$", re.MULTILINE)
-_VERSION = re.compile(rb"^apiVersion:[ \t]*[\"']?([A-Za-z0-9./-]+)[\"']?[ \t]*(?:#[^\n]*)?\r?$", re.MULTILINE)
 _TEMPLATE = "holds a template that is not rendered, {{ … }}; render the chart first, for example with helm template"
 _NO_KIND: Final = "no kind"
 # kind -> API group of the one that is meant; others of that name, like Knative's Service, are other kinds
@@ -130,16 +129,14 @@ class Manifests:
         """
         import pandas as pd
 
-        texts = ("file", "kind", "namespace", "name", "error")
-        order = ("file", "document", "line", "kind", "namespace", "name", "error")
-        columns: dict[str, Any] = {
-            name: pd.Series(
-                [getattr(entry, name) for entry in self.documents], dtype="str" if name in texts else "int64"
-            )
-            for name in order
-        }
+        from dsmodel.cluster.frames import TEXT_DTYPE
+
+        columns: dict[str, Any] = {}
+        for name in ("file", "document", "line", "kind", "namespace", "name", "error"):
+            values = [getattr(entry, name) for entry in self.documents]
+            columns[name] = pd.Series(values, dtype="int64" if name in {"document", "line"} else TEXT_DTYPE)
         told = ["; ".join(entry.findings) for entry in self.documents]
-        return pd.DataFrame({**columns, "findings": pd.Series(told, dtype="str")})
+        return pd.DataFrame({**columns, "findings": pd.Series(told, dtype=TEXT_DTYPE)})
 
 
 def read_manifests(places: Place | Iterable[Place], *, kinds: Collection[str] = ("Service",)) -> Manifests:
@@ -234,7 +231,7 @@ def _yaml_text(objects: list[Any]) -> str:
     class Writer(yaml.SafeDumper):
         """PyYAML, quoting what go-yaml would take for a number or a boolean, and repeating instead of aliasing."""
 
-        def ignore_aliases(self, data: Any) -> bool:
+        def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML calls it with the value
             return True
 
     def text_of(writer: Any, value: str) -> Any:
@@ -343,7 +340,7 @@ class _Reading:
         """Read one YAML document, unless its kind shows at once that nobody asks for it."""
         shown = _KIND.findall(part.text)
         if len(shown) == 1 and shown[0] not in self.opened and not shown[0].endswith(b"List"):
-            self.skipped[_full_kind(part.text, shown[0].decode())] += 1
+            self.skipped[shown[0].decode()] += 1
             return
         try:
             value, findings = read_yaml(part)
@@ -360,7 +357,9 @@ class _Reading:
             item, where, inherited = waiting.pop()
             if not isinstance(item, dict):
                 if item is not None:
-                    shown = {list: "a list", str: "text"}.get(type(item), type(item).__name__)
+                    shown = (
+                        "a list" if isinstance(item, list) else "text" if isinstance(item, str) else type(item).__name__
+                    )
                     self._refuse(place, f"{where}is {shown}, not an object")
                 continue
             kind = item.get("kind") or inherited
@@ -418,11 +417,6 @@ def _version_error(kind: str, version: Any) -> str:
     if kind in _GROUPS and version.rpartition("/")[2] not in {"v1", "v1beta1", "v1alpha1"}:
         return f'no matches for kind "{kind}" in version "{version}"'
     return ""
-
-
-def _full_kind(text: bytes, kind: str) -> str:
-    """Name a kind that is skipped by its text."""
-    return kind if _VERSION.search(text) or kind else _NO_KIND
 
 
 def _shown(value: Any) -> str:

@@ -66,7 +66,7 @@ class _Frame(NamedTuple):
 
 
 def split_documents(data: bytes) -> Iterator[YamlPart]:
-    """Cut a file at its ``---`` lines, as kubectl does, wherever they stand.
+    r"""Cut a file at its ``---`` lines, as kubectl does, wherever they stand.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def split_documents(data: bytes) -> Iterator[YamlPart]:
 
     Examples
     --------
-    >>> [part.line for part in split_documents(b"---\\n# Source: a\\nkind: Service\\n---\\n---\\nkind: Node\\n")]
+    >>> [part.line for part in split_documents(b"---\n# Source: a\nkind: Service\n---\n---\nkind: Node\n")]
     [2, 6]
     """
     start, line = 0, 1
@@ -145,7 +145,7 @@ def yaml_scalar(text: str) -> Any:
 
 
 def read_yaml(part: YamlPart) -> tuple[Any, list[str]]:
-    """Read one document.
+    r"""Read one document.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def read_yaml(part: YamlPart) -> tuple[Any, list[str]]:
 
     Examples
     --------
-    >>> read_yaml(YamlPart(b"a: &x [1, 2]\\nb: *x\\na: 3\\n", 10))
+    >>> read_yaml(YamlPart(b"a: &x [1, 2]\nb: *x\na: 3\n", 10))
     ({'a': 3, 'b': [1, 2]}, ['line 12: key "a" already set in map; the last one counts'])
     """
     import yaml
@@ -288,7 +288,7 @@ class _Builder:
             return "true" if value else "false"
         if isinstance(value, int | float):
             return str(value)
-        shown = {dict: "map", list: "list"}.get(type(value), "null")
+        shown = "map" if isinstance(value, dict) else "list" if isinstance(value, list) else "null"
         raise InvalidInput(f"line {self._at(event)}: invalid map key: a {shown}")
 
     def _merge(self, inside: dict[str, Any], value: Any, event: Any) -> None:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from dsmodel.kube.ports import NodePorts
     from dsmodel.kube.service_cidrs import ServiceAddresses
 
-__all__ = ["Backend", "Stored", "change_service", "create_service", "forget_service"]
+__all__ = ["Backend", "Stored", "change_service", "create_service", "forget_service", "occupy_service"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,6 +171,35 @@ def forget_service(spec: ServiceSpec, backend: Backend) -> None:
             backend.ports.release(port.node_port)
     if spec.needs_health_check_port and spec.health_check_node_port:
         backend.ports.release(spec.health_check_node_port)
+
+
+def occupy_service(spec: ServiceSpec, metadata: Mapping[str, Any], backend: Backend) -> None:
+    """Hold what a Service that exists already has.
+
+    Parameters
+    ----------
+    spec : ServiceSpec
+        As stored.
+    metadata : mapping
+        Its metadata.
+    backend : Backend
+        The server.
+
+    Raises
+    ------
+    None
+        What is held already, or lies in no range, is no error.
+    """
+    if spec.type == "ExternalName":
+        return
+    owner = f"{metadata.get('namespace') or 'default'}/{metadata.get('name') or ''}"
+    for address in map(read_ip, spec.cluster_ips or [spec.cluster_ip]):
+        if address is not None:
+            backend.addresses.block(*address, owner=owner)
+    ports = [port.node_port for port in spec.ports] + [spec.health_check_node_port]
+    for port in ports:
+        if backend.ports.first <= port <= backend.ports.last:
+            backend.ports.pool.occupy(port - backend.ports.first)
 
 
 def _read_back(spec: ServiceSpec, behaviour: Behaviour) -> None:
