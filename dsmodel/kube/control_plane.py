@@ -19,7 +19,9 @@ from dsmodel.addresses.cidr import Cidr
 from dsmodel.errors import Rejected
 from dsmodel.kube.behaviour import behaviour_of
 from dsmodel.kube.config import parse_port_range
-from dsmodel.kube.fields import FieldError, bad_request, conflict, exists, not_found, rejected
+from dsmodel.kube.fields import FieldError, bad_request, conflict, exists, invalid, not_found, rejected
+from dsmodel.kube.manifests import typed_spec
+from dsmodel.kube.names import dns_1123_subdomain
 from dsmodel.kube.network_objects import (
     FINALIZER,
     cidr_may_go,
@@ -34,11 +36,18 @@ from dsmodel.kube.patches import apply_patch
 from dsmodel.kube.ports import NodePorts
 from dsmodel.kube.service_cidrs import ServiceAddresses, flag_ranges, service_cidr_change_errors
 from dsmodel.kube.services.spec import ServicePort, ServiceSpec, default_spec, read_spec, write_spec
-from dsmodel.kube.services.storage import Backend, Stored, change_service, create_service, forget_service
+from dsmodel.kube.services.storage import (
+    Backend,
+    Stored,
+    change_service,
+    create_service,
+    forget_service,
+    occupy_service,
+)
 from dsmodel.kube.versions import KubeVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy as np
 
@@ -52,6 +61,7 @@ _RESOURCES = {
     "ServiceCIDR": "servicecidrs.networking.k8s.io",
 }
 _QUALIFIED = {"IPAddress": "IPAddress.networking.k8s.io", "ServiceCIDR": "ServiceCIDR.networking.k8s.io"}
+_DEFAULT_CIDR = "kubernetes"
 _MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 _MISSING = "the server could not find the requested resource"
 _METADATA_TEXTS = ("name", "namespace", "generateName", "resourceVersion")
@@ -115,6 +125,7 @@ class ControlPlane:
         self._objects: dict[tuple[str, str], dict[str, Any]] = {}
         self._deleting: set[str] = set()
         self._revision = 0
+        self._flags = ranges
         self._start(ranges)
 
     def copy(self) -> ControlPlane:
@@ -144,7 +155,43 @@ class ControlPlane:
         twin._objects = {key: _copied(value) for key, value in self._objects.items()}
         twin._deleting = set(self._deleting)
         twin._revision = self._revision
+        twin._flags = self._flags
         return twin
+
+    def load(self, objects: Iterable[Mapping[str, Any]]) -> None:
+        """Install objects that exist already, asking no rule.
+
+        Parameters
+        ----------
+        objects : iterable of mapping
+            Services, Nodes, ServiceCIDRs and IPAddresses as an API returned them. One of a name that exists replaces
+            it; what two Services hold alike, or what lies in no range, is no error.
+
+        Raises
+        ------
+        Rejected
+            A field has a type that cannot be decoded, or the server does not have the kind.
+
+        Examples
+        --------
+        >>> server = ControlPlane(service_cidrs=["10.96.0.0/16"])
+        >>> server.load([{"kind": "Service", "metadata": {"name": "a"}, "spec": {"clusterIPs": ["10.96.1.1"]}}])
+        >>> server.create({"kind": "Service", "metadata": {"name": "b"}, "spec": {"ports": [{"port": 80}]}})["spec"][
+        ...     "clusterIP"]
+        '10.96.1.2'
+        """
+        for given in objects:
+            kind = self._kind(given)
+            metadata = self._metadata(given, kind)
+            if kind != "Service":
+                self._store(kind, metadata, given.get("spec") or {})
+                continue
+            spec = read_spec(given.get("spec"))
+            earlier = self._services.pop((metadata["namespace"], metadata["name"]), None)
+            if earlier is not None:
+                forget_service(earlier.spec, self._backend)
+            occupy_service(spec, metadata, self._backend)
+            self._keep_service(metadata, spec)
 
     def create(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Create an object.
@@ -175,7 +222,7 @@ class ControlPlane:
         metadata = self._metadata(manifest, kind)
         if kind == "Service":
             return self._create_service(manifest, metadata)
-        name, spec = metadata["name"], _spec_of(manifest)
+        name, spec = metadata["name"], typed_spec(kind, manifest)
         if kind == "Node":
             spec = node_spec(spec, dual_stack=self._backend.behaviour.dual_stack)
         self._refuse(kind, name, self._new_errors(kind, name, spec))
@@ -343,16 +390,24 @@ class ControlPlane:
         self._revision += 1
         self._services["default", "kubernetes"] = Stored({**metadata, "resourceVersion": "1"}, spec)
         if behaviour.address_objects:
-            self._store("ServiceCIDR", {"name": "kubernetes"}, {"cidrs": [str(cidr) for cidr in ranges]})
+            self._store_flags()
+
+    def _store_flags(self) -> None:
+        """Create the ServiceCIDR of the flags, as the server does at its start and whenever it is gone."""
+        self._store("ServiceCIDR", {"name": _DEFAULT_CIDR}, {"cidrs": [str(cidr) for cidr in self._flags]})
 
     def _kind(self, manifest: Any) -> str:
         """Read the kind of an object, and whether the server has it."""
         if not isinstance(manifest, dict):
             raise bad_request(f"an object is a mapping, not {type(manifest).__name__}")
         kind = manifest.get("kind", "Service")
-        if kind not in _RESOURCES or (kind in _QUALIFIED and not self._backend.behaviour.address_objects):
+        if (
+            not isinstance(kind, str)
+            or kind not in _RESOURCES
+            or (kind in _QUALIFIED and not self._backend.behaviour.address_objects)
+        ):
             raise Rejected(_MISSING, code=404, reason="NotFound")
-        return str(kind)
+        return kind
 
     def _metadata(self, manifest: Mapping[str, Any], kind: str) -> dict[str, Any]:
         """Read and complete the metadata of an object."""
@@ -409,7 +464,7 @@ class ControlPlane:
             raise conflict(_RESOURCES[kind], name, _MODIFIED)
         if kind == "Service":
             return self._change_service(manifest, metadata)
-        spec: dict[str, Any] = _spec_of(manifest)
+        spec: dict[str, Any] = typed_spec(kind, manifest)
         before = old["spec"]
         if kind == "Node":
             spec = node_spec(spec, dual_stack=self._backend.behaviour.dual_stack, old=before)
@@ -423,7 +478,8 @@ class ControlPlane:
         if kind == "IPAddress":
             return ip_address_errors(name, spec)
         syntax = self._backend.behaviour.address_syntax
-        return node_errors(spec, version=self.kube_version, syntax=syntax)
+        named = [invalid("metadata.name", name, words) for words in dns_1123_subdomain(name)]
+        return named + node_errors(spec, version=self.kube_version, syntax=syntax)
 
     def _change_errors(self, kind: str, spec: Mapping[str, Any], old: Mapping[str, Any]) -> list[FieldError]:
         """Validate a changed object that is no Service."""
@@ -479,6 +535,8 @@ class ControlPlane:
                 self._deleting.discard(name)
                 for cidr in named[name]:
                     self._backend.addresses.forget_range(cidr)
+                if name == _DEFAULT_CIDR:
+                    self._store_flags()
             else:
                 self._objects["ServiceCIDR", name]["status"] = cidr_status(terminating=True)
 
@@ -493,14 +551,6 @@ def _service_object(stored: Stored) -> dict[str, Any]:
         "spec": write_spec(stored.spec),
         "status": {"loadBalancer": {}},
     }
-
-
-def _spec_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the spec of an object that is no Service."""
-    spec = manifest.get("spec") or {}
-    if not isinstance(spec, dict):
-        raise bad_request(f"json: cannot unmarshal {type(spec).__name__} into Go struct field spec")
-    return spec
 
 
 def _copied(value: Any) -> Any:

@@ -46,6 +46,7 @@ __all__ = [
     "ip_family_of",
     "ip_field_errors",
     "metadata_errors",
+    "metadata_map_errors",
     "service_errors",
     "traffic_combination_errors",
 ]
@@ -97,7 +98,7 @@ def service_errors(
         Every spec has an answer.
     """
     old = stored[0] if stored is not None else None
-    found = metadata_errors(metadata, behaviour=behaviour) if old is None else []
+    found = metadata_errors(metadata, behaviour=behaviour) if old is None else metadata_map_errors(metadata)
     if not spec.ports and not spec.is_headless and spec.type != "ExternalName":
         found.append(required("spec.ports"))
     if spec.type != "ClusterIP":
@@ -147,9 +148,28 @@ def metadata_errors(metadata: Mapping[str, Any], *, behaviour: Behaviour) -> lis
         complaints = dns_1123_label(name, dots_named=behaviour.dots_in_labels_named)
     else:
         complaints = dns_1035_label(name)
-    found = [invalid("metadata.name", name, words) for words in complaints]
-    if metadata.get("labels"):
-        found += label_errors(metadata["labels"], "metadata.labels")
+    return [invalid("metadata.name", name, words) for words in complaints] + metadata_map_errors(metadata)
+
+
+def metadata_map_errors(metadata: Mapping[str, Any]) -> list[FieldError]:
+    """Validate labels and annotations, which an update validates once more.
+
+    Parameters
+    ----------
+    metadata : mapping
+        ``metadata``.
+
+    Returns
+    -------
+    list of FieldError
+        In the server's order.
+
+    Raises
+    ------
+    None
+        Every metadata has an answer.
+    """
+    found = label_errors(metadata["labels"], "metadata.labels") if metadata.get("labels") else []
     for key in metadata.get("annotations") or ():
         found += [invalid("metadata.annotations", key, words) for words in qualified_name(key.lower())]
     return found

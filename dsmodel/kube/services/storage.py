@@ -18,7 +18,13 @@ from dsmodel.errors import AlreadyAllocated, NotInRange, PoolFull, Rejected
 from dsmodel.kube.families import FamilyBefore, FamilyOutcome, FamilyShape, Refusal, resolve
 from dsmodel.kube.fields import FieldError, GoList, exists, internal_error, invalid, rejected
 from dsmodel.kube.ports import grant_node_ports, regrant_node_ports
-from dsmodel.kube.services.checks import ip_family_of, ip_field_errors, service_errors, traffic_combination_errors
+from dsmodel.kube.services.checks import (
+    ip_family_of,
+    ip_field_errors,
+    metadata_map_errors,
+    service_errors,
+    traffic_combination_errors,
+)
 from dsmodel.kube.services.grants import Grants
 from dsmodel.kube.services.spec import NONE, ServiceSpec
 from dsmodel.kube.services.updates import (
@@ -297,7 +303,7 @@ def _update_errors(
     """Validate a change."""
     pair = (stored.spec, stored.metadata)
     checked = behaviour.families.generation == "store"
-    changed = change_errors(spec, stored.spec, behaviour)
+    changed = metadata_map_errors(metadata) + change_errors(spec, stored.spec, behaviour)
     return changed + service_errors(spec, metadata, behaviour=behaviour, stored=pair, ips_checked=checked)
 
 
