@@ -1,0 +1,241 @@
+"""Cilium's agent: pods served from the node's CIDRs by a scan upward from a random start.
+
+Promises which addresses are kept back (the first and the last of a range in both families, the router's, the health
+endpoint's, the ingress's), the cap of 2**16 addresses for IPv6, IPv6 asked before IPv4, and both or nothing.
+
+The random start is Cilium's in law, not in number: a stream of its own for each node stands in for Go's generator.
+With the default settings this models releases in which ranges of one or two addresses are used whole.
+
+Sources: cilium/cilium ``pkg/ipam/allocator.go``, ``pkg/ipam/hostscope.go``,
+``pkg/ipam/service/ipallocator/allocator.go``, ``pkg/ipam/service/allocator/bitmap.go``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from dsmodel.addresses.arrays import to_integers
+from dsmodel.addresses.cidr import Cidr, IPFamily
+from dsmodel.cni.contract import Certainty, PoolUsage, Provenance, node_rows
+from dsmodel.cni.node_ranges import RangeRule
+from dsmodel.cni.range_plugin import RangePlugin
+from dsmodel.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from dsmodel.cni.cilium.cluster_pool import ClusterPool
+
+__all__ = ["IPV6_CAP", "PROVENANCE", "Cilium", "agent_rules"]
+
+IPV6_CAP = 1 << 16
+"""Addresses of an IPv6 range the agent looks at. Source: ``pkg/ipam/service/ipallocator/allocator.go``."""
+
+PROVENANCE = Provenance(
+    "cilium",
+    Certainty.FROM_SOURCE,
+    "cilium/cilium main of 2026, single files",
+    (
+        "operator/pkg/ipam/clusterpool.go",
+        "pkg/ipam/allocator/podcidr/podcidr.go",
+        "pkg/ipam/allocator.go",
+        "pkg/ipam/service/ipallocator/allocator.go",
+        "pkg/ipam/service/allocator/bitmap.go",
+    ),
+    "where the scan inside a node's CIDR starts is drawn from a seeded stream",
+)
+
+
+def agent_rules(
+    families: Sequence[IPFamily], *, small_ranges_usable: bool = True, ends_usable: bool = False
+) -> dict[IPFamily, RangeRule]:
+    """Say what the agent hands out of a range.
+
+    Parameters
+    ----------
+    families : sequence of IPFamily
+        Those enabled.
+    small_ranges_usable : bool
+        /31, /32, /127 and /128 are used whole, as since cilium#34618.
+    ends_usable : bool
+        First and last addresses are used too, the newer option of cilium#45025.
+
+    Returns
+    -------
+    dict of IPFamily to RangeRule
+        For `NodeRanges`.
+
+    Raises
+    ------
+    None
+        Every input of the declared types has an answer.
+
+    Examples
+    --------
+    >>> {str(f): rule.usable(h) for (f, rule), h in zip(agent_rules(list(IPFamily)).items(), (8, 64))}
+    {'IPv4': 254, 'IPv6': 65534}
+    """
+    ends, whole = 0 if ends_usable else 1, 2 if small_ranges_usable else 0
+    caps = {IPFamily.IPV4: 1 << 32, IPFamily.IPV6: IPV6_CAP}
+    return {family: RangeRule(ends, ends, cap=caps[family], whole=whole) for family in families}
+
+
+class Cilium(RangePlugin):
+    """Cilium in cluster-pool or kubernetes mode.
+
+    Parameters
+    ----------
+    families : sequence of IPFamily
+        Those enabled.
+    operator : ClusterPool, optional
+        Who cuts node CIDRs in cluster-pool mode; without one nodes bring their podCIDRs.
+    ingress : bool
+        The ingress controller takes an address of each family too.
+    rules : mapping of IPFamily to RangeRule, optional
+        From `agent_rules`, for releases that differ.
+
+    Raises
+    ------
+    InvalidInput
+        No family.
+
+    Examples
+    --------
+    >>> from dsmodel.cni.cilium import ClusterPool
+    >>> cilium = Cilium(list(IPFamily), operator=ClusterPool(["10.0.0.0/16", "fd00::/104"], {IPFamily.IPV6: 120}))
+    >>> cilium.add_nodes(1).tolist(), cilium.place([0] * 300).placed
+    ([True], 252)
+    """
+
+    def __init__(
+        self,
+        families: Sequence[IPFamily],
+        *,
+        operator: ClusterPool | None = None,
+        ingress: bool = False,
+        rules: Mapping[IPFamily, RangeRule] | None = None,
+    ) -> None:
+        order = [family for family in (IPFamily.IPV6, IPFamily.IPV4) if family in families]
+        super().__init__(PROVENANCE, rules or agent_rules(families), order=order, pick="scan")
+        self.operator = operator
+        self._agents_own = 3 if ingress else 2  # router, health
+        self.kept = dict.fromkeys(self.ranges, 0)  # addresses of the agents themselves
+
+    def add_nodes(self, n: int) -> NDArray[np.bool_]:
+        """Let nodes join and ask the operator for CIDRs.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+
+        Returns
+        -------
+        ndarray of bool, shape (n,)
+            Which have theirs; the others run no pods.
+
+        Raises
+        ------
+        InvalidInput
+            There is no operator; use `add_ranges`.
+        """
+        if self.operator is None:
+            raise InvalidInput("kubernetes mode has no operator; pass the nodes' podCIDRs to add_ranges")
+        columns, ok = self.operator.allocate(n)
+        self.add_ranges(columns)
+        return ok
+
+    def add_ranges(self, columns: Mapping[IPFamily, tuple[NDArray[Any], NDArray[np.integer]]]) -> NDArray[np.intp]:
+        """Let nodes join with the CIDRs they have; the agent takes its own addresses first.
+
+        Parameters
+        ----------
+        columns : mapping of IPFamily to (address column, array of integers)
+            First address and prefix length of each node's CIDR, 0 for none.
+
+        Returns
+        -------
+        ndarray of intp
+            Their numbers.
+
+        Raises
+        ------
+        InvalidInput
+            Columns of different lengths.
+        """
+        nodes = super().add_ranges(columns)
+        for family, ranges in self.ranges.items():
+            taken = ranges.take(np.repeat(nodes, self._agents_own))[1]
+            self.kept[family] += int(np.count_nonzero(taken))
+        return nodes
+
+    def remove_nodes(self, nodes: NDArray[np.integer] | Sequence[int]) -> None:
+        """Let nodes leave; the operator takes their CIDRs back.
+
+        Parameters
+        ----------
+        nodes : array of integers
+            Which; those after move up.
+
+        Raises
+        ------
+        InvalidInput
+            A node that is not there.
+        """
+        rows = node_rows(nodes, self.nodes)
+        columns = {f: (r.bases[rows], r.prefix_lengths[rows]) for f, r in self.ranges.items()}
+        for family, ranges in self.ranges.items():
+            self.kept[family] -= int(np.minimum(ranges.used()[rows], np.uint64(self._agents_own)).sum())
+        if self.operator is not None:
+            self._give_back(columns)
+        super().remove_nodes(rows)
+
+    def usage(self) -> list[PoolUsage]:
+        """Tell how full the CIDRs of all nodes are, with what the agents keep for themselves as reserved.
+
+        Returns
+        -------
+        list of PoolUsage
+            Node CIDRs of the operator, then addresses, one a family.
+
+        Raises
+        ------
+        None
+            Always an answer.
+        """
+        lines = self.operator.usage() if self.operator else []
+        for use in super().usage():
+            kept = self.kept[use.ip_family]
+            lines.append(replace(use, usable=use.usable - kept, used=use.used - kept, reserved=use.reserved + kept))
+        return lines
+
+    def copy(self) -> Self:
+        """Return an independent plugin of the same state.
+
+        Returns
+        -------
+        Cilium
+            Storage is shared until one of the two changes.
+
+        Raises
+        ------
+        None
+            Always possible.
+        """
+        twin = super().copy()
+        twin.operator = self.operator.copy() if self.operator else None
+        twin.kept = dict(self.kept)
+        return twin
+
+    def _give_back(self, columns: Mapping[IPFamily, tuple[NDArray[Any], NDArray[np.uint8]]]) -> None:
+        """Return nodes' CIDRs to the operator."""
+        for family, (bases, lengths) in columns.items():
+            pairs = zip(to_integers(bases), lengths.tolist(), strict=True)
+            cidrs = [Cidr.from_parts(family, first, length) for first, length in pairs if length]
+            if self.operator is not None:
+                self.operator.release(family, cidrs)
