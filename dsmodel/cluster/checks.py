@@ -139,7 +139,8 @@ def has_repeats(column: NDArray[Any]) -> bool:
     span = int(keys.max()) - int(lowest) + 1
     if span <= _TICKS * len(keys):
         seen = np.zeros(span, np.bool_)
-        seen[keys - lowest] = True
+        place = keys - lowest if lowest else keys
+        seen[place.view(np.int64) if place.dtype == np.uint64 else place] = True  # signed indices need no conversion
         return int(np.count_nonzero(seen)) < len(keys)
     ordered = np.sort(keys)
     return bool((ordered[1:] == ordered[:-1]).any())
