@@ -152,12 +152,29 @@ JUNK = st.recursive(
     max_leaves=5,
 )
 FIELDS = {
-    "Service": (
-        "type clusterIP clusterIPs ipFamilies ipFamilyPolicy ports selector externalIPs loadBalancerIP "
-        "loadBalancerSourceRanges loadBalancerClass externalName externalTrafficPolicy sessionAffinity "
-        "sessionAffinityConfig healthCheckNodePort publishNotReadyAddresses internalTrafficPolicy "
-        "allocateLoadBalancerNodePorts trafficDistribution topologyKeys"
-    ).split(),
+    "Service": [
+        "type",
+        "clusterIP",
+        "clusterIPs",
+        "ipFamilies",
+        "ipFamilyPolicy",
+        "ports",
+        "selector",
+        "externalIPs",
+        "loadBalancerIP",
+        "loadBalancerSourceRanges",
+        "loadBalancerClass",
+        "externalName",
+        "externalTrafficPolicy",
+        "sessionAffinity",
+        "sessionAffinityConfig",
+        "healthCheckNodePort",
+        "publishNotReadyAddresses",
+        "internalTrafficPolicy",
+        "allocateLoadBalancerNodePorts",
+        "trafficDistribution",
+        "topologyKeys",
+    ],
     "Node": ["podCIDR", "podCIDRs", "taints", "unschedulable"],
     "ServiceCIDR": ["cidrs"],
     "IPAddress": ["parentRef"],
