@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsmodel.addresses.cidr import Cidr, IPFamily, format_address
 from dsmodel.kube.fields import FieldError, invalid, required
-from dsmodel.kube.names import dns_1123_label, dns_1123_subdomain
+from dsmodel.kube.names import dns_1123_subdomain
 from dsmodel.kube.service_cidrs import service_cidr_errors
 from dsmodel.kube.syntax import ip_complaints, read_ip
 
@@ -200,12 +200,12 @@ def ip_address_errors(name: str, spec: Mapping[str, Any]) -> list[FieldError]:
         complaints = ip_complaints(name, syntax="strict") or (_canonical_words(name),)
         found += [invalid("metadata.name", name, words) for words in complaints]
     reference = spec.get("parentRef")
-    if not reference:
+    if reference is None:
         return [*found, required("spec.parentRef")]
     group = reference.get("group") or ""
     if group:
         found += [invalid("spec.parentRef.group", group, words) for words in dns_1123_subdomain(group)]
-    for key, check in (("resource", _path_segment), ("name", _path_segment), ("namespace", dns_1123_label)):
+    for key, check in (("resource", _path_segment), ("name", _path_segment), ("namespace", _path_segment)):
         value = reference.get(key) or ""
         if value:
             found += [invalid(f"spec.parentRef.{key}", value, words) for words in check(value)]

@@ -6,6 +6,7 @@ and wherever the recording shows it again, in a spec, a request or a message, ou
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections import Counter
@@ -19,6 +20,7 @@ from dsmodel.kube.control_plane import ControlPlane
 
 Case = dict[str, Any]
 PROFILES = json.loads((Path(__file__).parent / "recordings" / "profiles.json").read_text(encoding="utf-8"))
+CONDITION = ("type", "status", "reason", "message")
 WORD = r"(?<![0-9A-Fa-f:.])%s(?![0-9A-Fa-f:.]*[0-9A-Fa-f])"
 
 
@@ -248,3 +250,54 @@ def fill(run: Run, step: Case, where: str, *, exact: bool) -> None:
             raise Disagreement(f"{where}: refused after {step['created']} in the recording, not here")
     if exact and refused and {ips[0] for ips in held} != set(step.get("clusterIPs") or ()):
         raise Disagreement(f"{where}: other addresses than recorded")
+
+
+def replay_service_cidrs(case: Case, _path: Path) -> None:
+    """Replay ServiceCIDR and IPAddress objects next to Services."""
+    if not case["serviceCIDRController"] or "note" in case:
+        return  # without its controller a ServiceCIDR never becomes ready; notes mark what depends on time
+    ranges = case["profile"]["serviceClusterIPRange"].split(",")
+    run = Run(server(case["profile"], case["version"]), ranges)
+    for number, step in enumerate(case["steps"]):
+        where = f"step {number} ({step['op']} {step.get('kind')} {step.get('name')})"
+        if "note" in step:
+            return  # from here on the recording depends on time
+        if step["op"] == "fill":
+            run.networks = [ip_network("0.0.0.0/0"), ip_network("::/0")]
+            fill(run, step, where, exact=number == 0 and len(ranges) == 1)
+        elif step.get("kind") == "Service" and "outcome" in step and step["op"] != "get":
+            run.networks = [ip_network("0.0.0.0/0"), ip_network("::/0")]
+            run.service_step(step, where)
+        else:
+            waited = any(earlier["op"] == "wait" for earlier in case["steps"][:number])
+            network_object_step(run, step, where, waited=waited)
+
+
+def network_object_step(run: Run, step: Case, where: str, *, waited: bool) -> None:
+    """Put one request about a ServiceCIDR or an IPAddress, or look at one."""
+    verb, kind, name = step["op"], step.get("kind", ""), step.get("name", "")
+    if verb in {"create", "replace"}:
+        body = {"kind": kind, "metadata": {"name": name}, "spec": step["spec"]}
+        run.judge(step, body, where)
+    elif verb == "delete":
+        run.plane.delete(kind, name)
+    found = None
+    with contextlib.suppress(Rejected):
+        found = run.plane.get(kind, name) if name else None
+    held_back = step.get("exists") and not waited  # a deleted ServiceCIDR stays for about ten seconds
+    if verb == "get" and "exists" in step and step["exists"] != (found is not None) and not held_back:
+        raise Disagreement(f"{where}: exists {step['exists']} in the recording, {found is not None} here")
+    seen = step.get("after") or step.get("object")
+    if seen and found:
+        conditions = (found.get("status") or {}).get("conditions") or []
+        ours = {
+            "spec": found.get("spec"),
+            "finalizers": found["metadata"].get("finalizers"),
+            "conditions": [
+                {key: entry.get(key) for key in ("type", "status", "reason", "message")} for entry in conditions
+            ],
+        }
+        recorded = {"finalizers": None, "conditions": [], **seen}
+        for key, value in ours.items():
+            if kind == "ServiceCIDR" and recorded[key] != value:
+                raise Disagreement(f"{where} {key}: recorded {recorded[key]!r}, the model says {value!r}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from conformance.service_replay import Disagreement as ServiceDisagreement
-from conformance.service_replay import replay_exhaustion, replay_services
+from conformance.service_replay import replay_exhaustion, replay_service_cidrs, replay_services
 
 from dsmodel.addresses.cidr import Cidr
 from dsmodel.cni import HostLocal
@@ -255,6 +255,7 @@ KINDS: dict[str, Callable[[Case, Path], None]] = {
     "flags": replay_flags,
     "host-local": replay_host_local,
     "nodeipam-": replay_nodes,
+    "servicecidr-": replay_service_cidrs,
     "services-": replay_services,
 }
 
