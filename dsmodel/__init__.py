@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dsmodel.cluster import examples
     from dsmodel.cluster.state import Cluster
     from dsmodel.cluster.table import Table
+    from dsmodel.io.configs import read_config
     from dsmodel.io.kubectl import read_cluster
     from dsmodel.kube.config import ClusterConfig
     from dsmodel.kube.config_checks import check_config
@@ -61,6 +62,7 @@ __all__ = [
     "parse_addresses",
     "plots",
     "read_cluster",
+    "read_config",
     "reports",
 ]
 
@@ -90,6 +92,7 @@ _DOORS = {
     "parse_addresses": "addresses.text",
     "plots": "",
     "read_cluster": "io.kubectl",
+    "read_config": "io.configs",
     "reports": "",
 }
 

@@ -270,7 +270,7 @@ def decode_text(data: bytes, file: str) -> str:
 
 
 def read_documents(text: str, file: str) -> list[Entry]:
-    """Read all documents of a YAML or JSON text.
+    r"""Read all documents of a YAML or JSON text.
 
     Parameters
     ----------
@@ -291,9 +291,9 @@ def read_documents(text: str, file: str) -> list[Entry]:
 
     Examples
     --------
-    >>> [root.get("kind").where for root in read_documents("kind: A\\n---\\nkind: B", "x.yaml")]
+    >>> [root.get("kind").where for root in read_documents("kind: A\n---\nkind: B", "x.yaml")]
     ['x.yaml, document 1, line 1, kind', 'x.yaml, document 2, line 3, kind']
-    >>> read_documents("a: 1\\na: 2", "x.yaml")
+    >>> read_documents("a: 1\na: 2", "x.yaml")
     Traceback (most recent call last):
     dsmodel.errors.InvalidConfig: x.yaml, line 2, a: is given twice, first in line 1; keep one
     """
@@ -320,13 +320,14 @@ def _check_depth(text: str, file: str) -> None:
     import yaml
 
     depth = 0
-    for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[no-untyped-call]
+    for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
         if isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
             depth += 1
         elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
             depth -= 1
         if depth > _DEEPEST:
-            line = event.start_mark.line + 1
+            mark = event.start_mark
+            line = mark.line + 1 if mark else 1
             raise InvalidConfig(f"{file}, line {line}: is nested more than {_DEEPEST} deep, as no configuration is")
 
 
@@ -372,6 +373,8 @@ class _Builder:
             if key.id != "scalar":
                 raise self._at(key, path).error("has a key that is no text")
             if key.tag == f"{_TAG}merge":
+                if depth > _DEEPEST:
+                    raise self._at(value, path).error("merges itself with <<; write it out")
                 for part in self._merged(value, path):
                     merged = {**self._mapping(part, path, depth + 1), **merged}
                 continue

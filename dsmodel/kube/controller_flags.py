@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from dsmodel.addresses.cidr import Cidr
     from dsmodel.kube.command_lines import CommandLine
+    from dsmodel.kube.versions import KubeVersion
 
 __all__ = ["CONTROLLER_FLAGS", "judge_controller_manager"]
 
@@ -50,7 +51,6 @@ _CLOUD_ALLOCATORS = {"CloudAllocator", "IPAMFromCloud", "IPAMFromCluster"}
 _FIXES = {
     "cluster-cidr": "give one CIDR, or one of each family, with one comma and no spaces between them",
     "service-range": "give one range, or one of each family",
-    "node-mask": "take a mask between the cluster CIDR's and the address's length; for IPv6 at most 16 bits longer",
     "mask-flags": "single-stack: --node-cidr-mask-size; dual-stack: -ipv4 and -ipv6",
 }
 
@@ -132,6 +132,8 @@ def _judge_allocator(line: CommandLine) -> None:
 
 def _judge_ranges(line: CommandLine, gates: Mapping[str, bool], flags: MaskFlags) -> None:
     """Take node IPAM through its start, stage by stage."""
+    blocks: tuple[Cidr, ...] = ()
+    masks: list[int] = []
     stage = ("cluster-cidr", "cluster-cidr")
     try:
         blocks = judge_cidrs(line.text("cluster-cidr").split(","), line.kube_version, gates)
@@ -143,10 +145,25 @@ def _judge_ranges(line: CommandLine, gates: Mapping[str, bool], flags: MaskFlags
         masks = [sizes[block.family] for block in blocks]
         judge_masks(blocks, masks, line.kube_version)
     except InvalidConfig as error:
-        line.find("fatal", stage[0], str(error), flag=stage[1], fix=_FIXES[stage[0]], source=_CORE)
+        fix = _mask_fix(blocks, masks, line.kube_version) if stage[0] == "node-mask" else _FIXES[stage[0]]
+        line.find("fatal", stage[0], str(error), flag=stage[1], fix=fix, source=_CORE)
         return
     _advise_services(line, blocks, services)
     _advise_masks(line, blocks, masks=masks, services=services)
+
+
+def _mask_fix(blocks: Sequence[Cidr], masks: Sequence[int], version: KubeVersion) -> str:
+    """Name the masks that would go with the cluster CIDR that was refused, and the other way round."""
+    limit = version.rule("node_ipam_ipv6_block_bits")
+    for block, mask in zip(blocks, masks, strict=True):
+        length, flag = block.prefix_length, "--node-cidr-mask-size"
+        flag += f"-{block.family.lower()}" if len(blocks) > 1 else ""
+        most = min(length + limit, block.family.bits) if block.family is IPFamily.IPV6 else block.family.bits
+        if not length <= mask <= most:
+            shortest = mask - limit if mask > most else 1
+            bounds = f"/{shortest} to /{mask}" if shortest > 1 else f"/{mask} or shorter"
+            return f"for {block} take {flag} from {length} to {most}; for nodes of /{mask} a cluster CIDR of {bounds}"
+    return "take a node mask that is longer than the cluster CIDR's"
 
 
 def _advise_services(line: CommandLine, blocks: Sequence[Cidr], services: Sequence[Cidr]) -> None:
@@ -189,7 +206,8 @@ def _advise_masks(line: CommandLine, blocks: Sequence[Cidr], *, masks: Sequence[
         counts.append(blocks_of.free)
     if len(set(counts)) > 1:
         scarce, ample = (blocks[counts.index(pick(counts))] for pick in (min, max))
-        words = f"{scarce} holds {min(counts)} nodes, {ample} {max(counts)}: node {min(counts) + 1} gets no podCIDR"
+        nodes = "one node" if min(counts) == 1 else f"{min(counts)} nodes"
+        words = f"{scarce} holds {nodes}, {ample} {max(counts)}: node {min(counts) + 1} gets no podCIDR"
         if counts.index(min(counts)) > 0:
             words += f", and every further try loses a block of {blocks[0]} until the controller restarts"
         fix = f"make room for {max(counts)} nodes in {scarce.family} as well"

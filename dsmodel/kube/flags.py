@@ -142,7 +142,10 @@ def findings_frame(findings: Iterable[Finding]) -> pd.DataFrame:
 
 
 def config_from_flags(
-    flags: Mapping[str, Iterable[str]], *, kube_version: str | KubeVersion = f"1.{NEWEST}"
+    flags: Mapping[str, Iterable[str]],
+    *,
+    kube_version: str | KubeVersion = f"1.{NEWEST}",
+    origins: Mapping[tuple[str, str], str] | None = None,
 ) -> ClusterConfig:
     """Read the configuration that a cluster's components were given.
 
@@ -152,6 +155,8 @@ def config_from_flags(
         Component to its flags; components left out count as not known.
     kube_version : str or KubeVersion
         Version of the control plane.
+    origins : mapping of (str, str) to str, optional
+        Component and flag, without dashes, to where it is written; named in ``evidence`` instead of the flag.
 
     Returns
     -------
@@ -175,27 +180,25 @@ def config_from_flags(
     >>> config.is_dual_stack, config.evidence["cluster_cidrs"]
     (True, 'flag --cluster-cidr of kube-controller-manager')
     """
-    version = KubeVersion(kube_version)
+    version, origins = KubeVersion(kube_version), origins or {}
     lines = {component: judge_flags(component, given, version) for component, given in flags.items()}
     for line in lines.values():
         fatal = next((finding for finding in line.findings if finding.severity == "fatal"), None)
         if fatal:
             raise InvalidConfig(f"{fatal.component} would not start: {fatal.message}; {fatal.fix}")
     gates = {name: on for line in reversed(lines.values()) for name, on in line.feature_gates().items()}
-    cluster_cidrs, cluster_why = _first_given(
-        lines, [("kube-controller-manager", "cluster-cidr"), ("kube-proxy", "cluster-cidr")]
-    )
-    service_cidrs, service_why = _first_given(
-        lines,
-        [("kube-apiserver", "service-cluster-ip-range"), ("kube-controller-manager", "service-cluster-ip-range")],
-    )
+    cluster_places = [("kube-controller-manager", "cluster-cidr"), ("kube-proxy", "cluster-cidr")]
+    service_flag = "service-cluster-ip-range"
+    service_places = [("kube-apiserver", service_flag), ("kube-controller-manager", service_flag)]
+    cluster_cidrs, cluster_why = _first_given(lines, cluster_places, origins)
+    service_cidrs, service_why = _first_given(lines, service_places, origins)
     if not service_cidrs and "kube-apiserver" in lines:
         service_cidrs, service_why = [DEFAULT_SERVICE_RANGE], "default of kube-apiserver"
     blocks = judge_cidrs(cluster_cidrs, version, gates) if cluster_cidrs else ()
     services = judge_services(service_cidrs, version, gates)
-    masks, mask_why = _masks(lines, [block.family for block in blocks], version)
-    ports, port_why = _first_given(lines, [("kube-apiserver", "service-node-port-range")])
-    pods, pods_why = _first_given(lines, [("kubelet", "max-pods")])
+    masks, mask_why = _masks(lines, [block.family for block in blocks], version, origins)
+    ports, port_why = _first_given(lines, [("kube-apiserver", "service-node-port-range")], origins)
+    pods, pods_why = _first_given(lines, [("kubelet", "max-pods")], origins)
     return ClusterConfig.of(
         kube_version=version,
         cluster_cidrs=blocks,
@@ -214,23 +217,31 @@ def config_from_flags(
     )
 
 
-def _first_given(lines: Mapping[str, CommandLine], places: list[tuple[str, str]]) -> tuple[list[str], str]:
+def _first_given(
+    lines: Mapping[str, CommandLine], places: list[tuple[str, str]], origins: Mapping[tuple[str, str], str]
+) -> tuple[list[str], str]:
     """Return the entries of the first flag that is given, and how that is known."""
     for component, flag in places:
         if component in lines and lines[component].text(flag):
-            return lines[component].parts(flag), f"flag --{flag} of {component}"
+            return lines[component].parts(flag), origins.get((component, flag), f"flag --{flag} of {component}")
     return [], "default"
 
 
 def _masks(
-    lines: Mapping[str, CommandLine], families: list[IPFamily], version: KubeVersion
+    lines: Mapping[str, CommandLine],
+    families: list[IPFamily],
+    version: KubeVersion,
+    origins: Mapping[tuple[str, str], str],
 ) -> tuple[dict[str, int], str]:
     """Return the node masks kube-controller-manager would use, and how that is known."""
-    line = lines.get("kube-controller-manager")
+    component = "kube-controller-manager"
+    line = lines.get(component)
     if line is None or not families:
         return {}, "default"
     names = ("node-cidr-mask-size", "node-cidr-mask-size-ipv4", "node-cidr-mask-size-ipv6")
     given = [name for name in names if line.text(name)]
     sizes = effective_masks(families, MaskFlags(*(line.number(name) for name in names)), version)
-    why = f"flag {' and '.join(f'--{name}' for name in given)} of kube-controller-manager" if given else "default"
+    why = f"flag {' and '.join(f'--{name}' for name in given)} of {component}" if given else "default"
+    if given and all((component, name) in origins for name in given):
+        why = "; ".join(dict.fromkeys(origins[component, name] for name in given))
     return {str(family): size for family, size in sizes.items()}, why

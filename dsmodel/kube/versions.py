@@ -277,6 +277,11 @@ RULES: dict[str, Rule] = {
         ((20, "strict"), (23, "sloppy")),
         "recordings of 1.20 (built with Go 1.19; its own Go 1.15 took them) and 1.36; k8s.io/utils/net ParseCIDRSloppy",
     ),
+    "kubeadm_dual_stack_gate": Rule(
+        "default of kubeadm's own IPv6DualStack gate; None where it is gone and two ranges are always taken",
+        ((20, False), (21, True), (24, None)),
+        "#99294, #106648; cmd/kubeadm/app/features/features.go",
+    ),
     "kubernetes_node_port_words": Rule(
         "what kube-apiserver calls the node port range when --kubernetes-service-node-port is outside",
         ((20, "port"), (24, "node port")),
@@ -557,6 +562,33 @@ class KubeVersion:
         if gate.removed is not None and self.minor >= gate.removed:
             return None
         return next((row for row in reversed(gate.rows) if row.since <= self.minor), None)
+
+    def until(self, newer: KubeVersion) -> tuple[KubeVersion, ...]:
+        """List the versions an upgrade goes through.
+
+        Parameters
+        ----------
+        newer : KubeVersion
+            Where it ends.
+
+        Returns
+        -------
+        tuple of KubeVersion
+            Every minor version after this one, up to and with `newer`; empty for the same version.
+
+        Raises
+        ------
+        InvalidConfig
+            `newer` is older: control planes are not downgraded.
+
+        Examples
+        --------
+        >>> [str(version) for version in KubeVersion("1.34").until(KubeVersion("1.36"))]
+        ['1.35', '1.36']
+        """
+        if newer.minor < self.minor:
+            raise InvalidConfig(f"{newer} is older than {self}, and a control plane is never downgraded; name a newer")
+        return tuple(KubeVersion(f"1.{minor}") for minor in range(self.minor + 1, newer.minor + 1))
 
     def gates(self) -> dict[str, GateRow]:
         """Return every modelled gate this version knows, by name.
