@@ -78,16 +78,49 @@ class BlockQueues:
         return len(self._head)
 
     def used_per_block(self) -> NDArray[np.int64]:
-        """Return how many ordinals of each block are in use; cooling ones are not."""
+        """Return how many ordinals of each block are in use; cooling ones are not.
+
+        Returns
+        -------
+        ndarray of int64, shape (blocks,)
+            0 for a block nobody takes from.
+
+        Raises
+        ------
+        None
+            Always an answer.
+        """
         used: NDArray[np.int64] = np.count_nonzero(self._state == _USED, axis=1).astype(np.int64)
         return used
 
     def free_per_block(self) -> NDArray[np.int64]:
-        """Return how many ordinals stand in each block's queue; cooling ones do not."""
+        """Return how many ordinals stand in each block's queue; cooling ones do not.
+
+        Returns
+        -------
+        ndarray of int64, shape (blocks,)
+            What each block can still hand out at once.
+
+        Raises
+        ------
+        None
+            Always an answer.
+        """
         return self._length.copy()
 
     def empty_blocks(self) -> NDArray[np.bool_]:
-        """Tell which blocks have nothing in use and nothing cooling."""
+        """Tell which blocks have nothing in use and nothing cooling.
+
+        Returns
+        -------
+        ndarray of bool, shape (blocks,)
+            True for a block that could change its owner.
+
+        Raises
+        ------
+        None
+            Always an answer.
+        """
         empty: NDArray[np.bool_] = self._length == self.size
         return empty
 
@@ -291,7 +324,18 @@ class BlockQueues:
         return inside
 
     def copy(self) -> Self:
-        """Return independent queues of the same state."""
+        """Return independent queues of the same state.
+
+        Returns
+        -------
+        BlockQueues
+            Nothing is shared that changes.
+
+        Raises
+        ------
+        None
+            Always possible.
+        """
         twin = object.__new__(type(self))
         twin.__dict__.update(
             {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in self.__dict__.items()}
@@ -374,7 +418,23 @@ class BlockAffinity:
         return self._owner.copy()
 
     def blocks_of(self, owner: int) -> NDArray[np.int64]:
-        """Return the blocks of an owner, ascending."""
+        """Return the blocks of an owner, ascending.
+
+        Parameters
+        ----------
+        owner : int
+            Who claims blocks.
+
+        Returns
+        -------
+        ndarray of int64
+            Empty for an owner without blocks.
+
+        Raises
+        ------
+        None
+            An owner not seen before has none.
+        """
         return np.flatnonzero(self._owner == owner)
 
     def claim(
@@ -513,7 +573,18 @@ class BlockAffinity:
         return lending
 
     def copy(self) -> Self:
-        """Return an independent record of the same state."""
+        """Return an independent record of the same state.
+
+        Returns
+        -------
+        BlockAffinity
+            Nothing is shared that changes.
+
+        Raises
+        ------
+        None
+            Always possible.
+        """
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         twin._owner, twin._claimed = self._owner.copy(), self._claimed.copy()
