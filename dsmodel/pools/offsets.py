@@ -35,6 +35,7 @@ Storage: TypeAlias = Literal["auto", "dense", "sparse"]
 _Chooser: TypeAlias = "Callable[[int, int, int], NDArray[np.uint64]]"
 
 _STRATEGIES = ("scan", "sample", "lowest", "next")
+_ONE = (int, np.integer)
 _STREAK = 16
 _LONGEST_LEASE = 4096
 """After 16 single choices in a row, the next ones are taken together and handed out one by one, some 4,096 at once."""
@@ -115,7 +116,7 @@ class OffsetPool:
         dense = storage == "dense" or (storage == "auto" and usable <= _DENSE_LIMIT)
         self._storage: Bitmap | SparseSet = Bitmap(usable) if dense else SparseSet(usable)
         # single choices in a row are taken together: _lease holds them, descending, _ahead those not yet granted
-        self._lease = np.empty(0, dtype=np.uint64)
+        self._lease: NDArray[np.uint64] | None = None
         self._ahead: list[int] = []
         self._streak = 0
 
@@ -202,11 +203,13 @@ class OffsetPool:
         >>> pool.allocate([0, 1, 9]).reason
         array([0, 2, 3], dtype=uint8)
         """
-        if isinstance(offsets, (int, np.integer)):
+        if isinstance(offsets, _ONE):
             slot = int(offsets) - self._first
             if not 0 <= slot < self._usable:
                 raise NotInRange(f"offset {offsets}: {self._span()}")
-            if self._slots.has_one(slot) if dry_run else not self._slots.take_one(slot):
+            if self._ahead:
+                self._make_way(slot)
+            if self._storage.has_one(slot) if dry_run else not self._storage.take_one(slot):
                 raise AlreadyAllocated(f"offset {offsets}: in use; release it first or ask for another")
             return None
         slots, inside = offset_rows(offsets, first=self._first, usable=self._usable)
@@ -262,14 +265,14 @@ class OffsetPool:
         >>> len(pool.allocate_next(9)), pool.free
         (4, 0)
         """
-        if n is not None:
-            return self._next_many(n, rng, order)
-        if self._ahead:
-            return self._ahead.pop()
-        slot = self._take_one(rng)
-        if slot < 0:
-            raise PoolFull(f"no free offset: all {self._usable} usable offsets are in use; release some first")
-        return self._first + slot
+        if n is None:
+            if self._ahead:
+                return self._ahead.pop()
+            slot = self._take_one(rng)
+            if slot < 0:
+                raise PoolFull(f"no free offset: all {self._usable} usable offsets are in use; release some first")
+            return self._first + slot
+        return self._next_many(n, rng, order)
 
     @overload
     def release(self, offsets: int) -> bool: ...
@@ -300,9 +303,14 @@ class OffsetPool:
         >>> pool.release([2, 3])
         array([ True, False])
         """
-        if isinstance(offsets, (int, np.integer)):
+        if isinstance(offsets, _ONE):
             slot = int(offsets) - self._first
-            return 0 <= slot < self._usable and self._slots.put_one(slot)
+            if not 0 <= slot < self._usable:
+                return False
+            if self._ahead:
+                self._make_way(slot, freed=True)
+            self._streak = 0
+            return self._storage.put_one(slot)
         slots, inside = offset_rows(offsets, first=self._first, usable=self._usable)
         if inside is None:
             return self._slots.put(slots)
@@ -340,11 +348,13 @@ class OffsetPool:
         >>> pool.occupy([1, 1, 8]).ok, pool.used
         (array([ True,  True, False]), 1)
         """
-        if isinstance(offsets, (int, np.integer)):
+        if isinstance(offsets, _ONE):
             slot = int(offsets) - self._first
             if not 0 <= slot < self._usable:
                 raise NotInRange(f"offset {offsets}: {self._span()}")
-            self._slots.take_one(slot)
+            if self._ahead:
+                self._make_way(slot)
+            self._storage.take_one(slot)
             return None
         slots, inside = offset_rows(offsets, first=self._first, usable=self._usable)
         self._slots.mark(slots if inside is None else slots[inside])
@@ -380,9 +390,13 @@ class OffsetPool:
         >>> pool.has([1, 2, 99])
         array([ True, False, False])
         """
-        if isinstance(offsets, (int, np.integer)):
+        if isinstance(offsets, _ONE):
             slot = int(offsets) - self._first
-            return 0 <= slot < self._usable and self._slots.has_one(slot)
+            if not 0 <= slot < self._usable:
+                return False
+            if self._ahead:
+                self._make_way(slot)
+            return self._storage.has_one(slot)
         slots, inside = offset_rows(offsets, first=self._first, usable=self._usable)
         if inside is None:
             return self._slots.has(slots)
@@ -525,39 +539,52 @@ class OffsetPool:
     def _settle(self) -> None:
         """Give back what was taken ahead and is not yet granted, and put the cursor where it belongs."""
         self._streak = 0
-        if not len(self._lease):
+        if self._lease is None:
             return
         last = int(self._lease[len(self._ahead)]) - self._first
         if self._ahead:
             self._storage.put(np.array(self._ahead, dtype=np.uint64) - np.uint64(self._first))
         if self._strategy == "next":
             self._cursor = last + 1 if last + 1 < self._usable else 0
-        self._lease, self._ahead = np.empty(0, dtype=np.uint64), []
+        self._lease, self._ahead = None, []
+
+    def _make_way(self, slot: int, *, freed: bool = False) -> None:
+        """Settle if what was taken ahead may hold a slot, or would have begun with it had it been free."""
+        offset = slot + self._first
+        if offset <= self._ahead[0] and ((freed and self._strategy == "lowest") or offset >= self._ahead[-1]):
+            self._settle()
 
     def _take_one(self, rng: np.random.Generator | None) -> int:
         """Take one slot by the strategy; -1 when there is none."""
         if self._strategy in ("scan", "sample"):
             return self._take_random(rng or self._generator())
         streak = self._streak + 1
-        self._settle()
-        band, lowest = self._band, self._strategy == "lowest"
-        if streak >= _STREAK:
-            start = band if lowest else max(self._cursor, band)
-            taken = self._storage.take_stretch(start, self._usable, length=min(streak, _LONGEST_LEASE))
-            if len(taken):
-                self._lease = taken[::-1] + np.uint64(self._first)
-                self._ahead = self._lease.tolist()
-                self._streak = 16 * streak
-                return self._ahead.pop() - self._first
+        if self._lease is not None:
+            self._settle()
+        if streak >= _STREAK and self._take_ahead(streak):
+            return self._ahead.pop() - self._first
         self._streak = streak
+        storage, band, usable = self._storage, self._band, self._usable
+        if self._strategy == "lowest":
+            slot = storage.take_first(band, usable)
+            return storage.take_first(0, band) if slot < 0 and band else slot
         for start, stop in self._bands():
-            slot = self._storage.find(start, stop) if start < stop else -1
+            slot = storage.take_first(start, stop) if start < stop else -1
             if slot >= 0:
-                self._storage.take_one(slot)
-                if not lowest:
-                    self._cursor = slot + 1 if slot + 1 < self._usable else 0
+                self._cursor = slot + 1 if slot + 1 < usable else 0
                 return slot
         return -1
+
+    def _take_ahead(self, streak: int) -> bool:
+        """Take the next choices together, the more the longer single choices have followed each other."""
+        start = self._band if self._strategy == "lowest" else max(self._cursor, self._band)
+        taken = self._storage.take_stretch(start, self._usable, length=min(16 * streak, _LONGEST_LEASE))
+        if not len(taken):
+            return False
+        self._lease = taken[::-1] + np.uint64(self._first)
+        self._ahead = self._lease.tolist()
+        self._streak = 16 * streak
+        return True
 
     def _take_random(self, rng: np.random.Generator) -> int:
         """Take a free slot chosen at random by the strategy; -1 when there is none."""
@@ -573,11 +600,8 @@ class OffsetPool:
         at = start + int(
             rng.integers(width) if width < 1 << 63 else rng.integers(0, width - 1, dtype=np.uint64, endpoint=True)
         )
-        slot = slots.find(at, stop)
-        if slot < 0:
-            slot = slots.find(start, at)
-        slots.take_one(slot)
-        return slot
+        slot = slots.take_first(at, stop)
+        return slot if slot >= 0 else slots.take_first(start, at)
 
     def _next_many(self, n: int, rng: np.random.Generator | None, order: Order) -> NDArray[np.uint64]:
         """Take up to ``n`` offsets."""

@@ -71,6 +71,13 @@ class SparseSet:
         """Tell whether a slot is in use."""
         return _contains(self._holes if slot < self._mark else self._islands, slot) != (slot < self._mark)
 
+    def take_first(self, start: int, stop: int) -> int:
+        """Take the first free slot in ``[start, stop)`` and return it, or -1."""
+        slot = self.find(start, stop)
+        if slot >= 0:
+            self.take_one(slot)
+        return slot
+
     def take_stretch(self, start: int, stop: int, *, length: int) -> NDArray[np.uint64]:
         """Take the first ``length`` free slots in ``[start, stop)``, or as many as there are, ascending."""
         return self.take_lowest(length, start, stop)
