@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dsmodel.cluster.table import Table
     from dsmodel.io.configs import read_config
     from dsmodel.io.kubectl import read_cluster
+    from dsmodel.io.manifests import read_manifests, write_manifests
     from dsmodel.kube.config import ClusterConfig
     from dsmodel.kube.config_checks import check_config
     from dsmodel.kube.control_plane import ControlPlane
@@ -63,7 +64,9 @@ __all__ = [
     "plots",
     "read_cluster",
     "read_config",
+    "read_manifests",
     "reports",
+    "write_manifests",
 ]
 
 # name -> module that owns it, opened when first used; "" where the name is itself a module
@@ -93,7 +96,9 @@ _DOORS = {
     "plots": "",
     "read_cluster": "io.kubectl",
     "read_config": "io.configs",
+    "read_manifests": "io.manifests",
     "reports": "",
+    "write_manifests": "io.manifests",
 }
 
 

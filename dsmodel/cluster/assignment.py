@@ -128,7 +128,7 @@ def remove_nodes(cluster: Cluster, nodes: ArrayLike | Sequence[str]) -> Outcome:
     if asked.dtype.kind in "UTO" and asked.size:
         names = pd.Index(cluster.nodes["name"].astype(object))
         asked = names.get_indexer(pd.Index(asked.astype(object))) if names.is_unique else _first_place(names, asked)
-    rows, reason = _rows_asked(asked, len(cluster.nodes), "nodes")
+    rows, reason = rows_asked(asked, len(cluster.nodes), "nodes")
     keep = np.ones(len(cluster.nodes), np.bool_)
     keep[rows] = False
     _release_blocks(cluster, rows)
@@ -424,7 +424,7 @@ def remove_pods(cluster: Cluster, pods: ArrayLike) -> Outcome:
     InvalidInput
         If a mask has another length than the table.
     """
-    rows, reason = _rows_asked(np.asarray(pods), len(cluster.pods), "pods")
+    rows, reason = rows_asked(np.asarray(pods), len(cluster.pods), "pods")
     gone = cluster.pods.take(rows)
     for family, end in ENDS.items():
         held = gone[f"has_pod_{end}"] & gone["holds_address"] & (gone["node"] >= 0)
@@ -528,7 +528,7 @@ def remove_services(cluster: Cluster, services: ArrayLike) -> Outcome:
     InvalidInput
         If a mask has another length than the table.
     """
-    rows, reason = _rows_asked(np.asarray(services), len(cluster.services), "services")
+    rows, reason = rows_asked(np.asarray(services), len(cluster.services), "services")
     gone = cluster.services.take(rows)
     for family, end in ENDS.items():
         cluster.service_ranges.release(gone[f"cluster_{end}"][gone[f"has_cluster_{end}"]], family=family)
@@ -611,7 +611,7 @@ def _take_ports(
 # rows --------------------------------------------------------------------------------------------------------------
 
 
-def _rows_asked(asked: NDArray[Any], n: int, table: str) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
+def rows_asked(asked: NDArray[Any], n: int, table: str) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
     """Turn rows or a mask into different rows that exist, ascending, and a reason for each one asked for."""
     if asked.dtype == np.bool_:
         if asked.shape != (n,):

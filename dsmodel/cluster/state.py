@@ -410,6 +410,46 @@ class Cluster:
         """
         return assignment.remove_services(self, services)
 
+    def set_family_policy(
+        self, policy: str, services: ArrayLike | None = None, *, rng: np.random.Generator | None = None
+    ) -> Outcome:
+        """Set ``ipFamilyPolicy`` of Services that exist, in order; ask a copy to see what it would take.
+
+        Parameters
+        ----------
+        policy : str
+            "SingleStack", "PreferDualStack" or "RequireDualStack".
+        services : array of int, or mask of bool, optional
+            Rows; all if left out.
+        rng : numpy.random.Generator, optional
+            Decides addresses. Without it, one seeded with the number of Services there are.
+
+        Returns
+        -------
+        Outcome
+            POOL_FULL where the other family's range has nothing left, REJECTED where the API server refuses
+            (ExternalName has no policy; RequireDualStack needs a range of each family), NOT_FOUND as for
+            `remove_services`. Such a row stays as it was. PreferDualStack on a single-stack cluster is OK and takes
+            nothing. No row moves.
+
+        Raises
+        ------
+        InvalidInput
+            If the policy is no word of the API, or a mask has another length than the table.
+
+        Examples
+        --------
+        >>> from dsmodel import ClusterConfig
+        >>> cluster = Cluster(ClusterConfig.of(service_cidrs=["10.96.0.0/24", "fd00:10:96::/124"]))
+        >>> cluster.add_services(20).granted
+        20
+        >>> cluster.set_family_policy("PreferDualStack")
+        Outcome(15 OK, 6 POOL_FULL)
+        """
+        from dsmodel.cluster.family_changes import set_family_policy
+
+        return set_family_policy(self, policy, services=services, rng=rng)
+
     # questions -----------------------------------------------------------------------------------------------------
 
     def pools(self) -> Iterator[ClusterPool]:

@@ -4,9 +4,24 @@ Promises declared columns, rows sorted by declared keys, counts as integers, sha
 cluster and the planning arithmetic; never a file, a plot or a widget.
 """
 
+from dsmodel.reports.admission import admission
+from dsmodel.reports.changes import difference
 from dsmodel.reports.evidence import configuration, findings
 from dsmodel.reports.headroom import limits, summary
 from dsmodel.reports.owners import usage
 from dsmodel.reports.pools import utilization
+from dsmodel.reports.upgrades import version_changes
+from dsmodel.reports.validation import dual_stack_validation
 
-__all__ = ["configuration", "findings", "limits", "summary", "usage", "utilization"]
+__all__ = [
+    "admission",
+    "configuration",
+    "difference",
+    "dual_stack_validation",
+    "findings",
+    "limits",
+    "summary",
+    "usage",
+    "utilization",
+    "version_changes",
+]
