@@ -26,6 +26,12 @@ __all__ = ["Bitmap"]
 _CHUNK = 4096
 """Words handled at a time: 32 kB packed, 256 kB unpacked, so that a chunk stays in the second-level cache."""
 
+_AT_ONCE = 1 << 20
+"""Slots of a stretch that is looked at in one piece: the positions found in it are the answer and need no copy."""
+
+_NEAR = 4096
+"""Slots looked at beyond the share of the pool that should hold what is asked for."""
+
 _ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 _CROWD = 16
 """From one start in 16 slots on, counting the starts at each slot is cheaper than sorting them."""
@@ -263,15 +269,33 @@ class Bitmap:
         self._pack()
         if self._hint_from <= start <= self._hint:
             start = min(self._hint, stop)
-        out = _room(max(0, min(n, stop - start, self.size - self.used)))
+        n = max(0, min(n, stop - start, self.size - self.used))
+        if n == 0:
+            return np.empty(0, dtype=np.uint64)
+        reach = n * self.size // (self.size - self.used) * 9 // 8 + _NEAR
+        near = self._lowest_near(n, start, min(start + reach, stop)) if reach <= _AT_ONCE else None
+        if near is not None:
+            return near
+        out = _room(n)
         done = 0
         for word, free in self._free_words(start, stop, chunk=_CHUNK >> 2):
-            if done == len(out):
+            if done == n:
                 break
-            found = np.flatnonzero(_bits(free))[: len(out) - done]
-            np.add(found, word << 6, out=out[done : done + len(found)], casting="unsafe")
+            found = np.flatnonzero(_bits(free))[: n - done]
+            _append(found, word << 6, out=out[done : done + len(found)])
             done += len(found)
         return out[:done]
+
+    def _lowest_near(self, n: int, start: int, stop: int) -> NDArray[np.uint64] | None:
+        """Return the lowest ``n`` free slots in a stretch, found at once, or None when it has fewer."""
+        for word, free in self._free_words(start, stop, chunk=self.size):
+            counts = np.cumsum(np.bitwise_count(free), dtype=np.int64)
+            if counts[-1] >= n:
+                found = np.flatnonzero(_bits(free[: int(np.searchsorted(counts, n)) + 1]))[:n]
+                if word:
+                    found += word << 6
+                return found.view(np.uint64)
+        return None
 
     def take_sampled(self, n: int, start: int, stop: int, *, rng: np.random.Generator) -> NDArray[np.uint64]:
         """Take ``n`` free slots in ``[start, stop)``, every set equally likely, ascending."""
@@ -322,7 +346,7 @@ class Bitmap:
             words[word : word + len(free)] |= picked
             found = np.flatnonzero(_bits(picked))
             if done + len(found) <= len(out):
-                np.add(found, word << 6, out=out[done : done + len(found)], casting="unsafe")
+                _append(found, word << 6, out=out[done : done + len(found)])
             done += len(found)
         return done
 
@@ -370,7 +394,7 @@ class Bitmap:
                 taken = np.zeros(len(free) << 6, dtype=bool)
                 taken[chosen] = True
                 self._keep(word, taken)
-                np.add(chosen, word << 6, out=out[done : done + len(chosen)], casting="unsafe")
+                _append(chosen, word << 6, out=out[done : done + len(chosen)])
                 done += len(chosen)
                 waiting += end - at - len(chosen)
                 at = end
@@ -389,7 +413,7 @@ class Bitmap:
             taken, waiting = probing.served(bits, here, waiting)
             self._keep(word, taken)
             found = np.flatnonzero(taken)
-            np.add(found, word << 6, out=out[done : done + len(found)], casting="unsafe")
+            _append(found, word << 6, out=out[done : done + len(found)])
             done += len(found)
         self.used += done
         if waiting:
@@ -513,6 +537,11 @@ def _room(n: int) -> NDArray[np.uint64]:
     room = np.empty(n + _HUGE_PAGE, dtype=np.uint64)
     skip = (-int(room.__array_interface__["data"][0]) >> 3) % _HUGE_PAGE
     return room[skip : skip + n]
+
+
+def _append(found: NDArray[np.int64], base: int, *, out: NDArray[np.uint64]) -> None:
+    """Write numbers counted from a base; as signed ones, since numpy would take a detour to convert."""
+    np.add(found, base, out=out.view(np.int64))
 
 
 def _bits(words: NDArray[np.uint64]) -> NDArray[np.bool_]:

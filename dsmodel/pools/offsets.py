@@ -419,7 +419,7 @@ class OffsetPool:
         None
             A pool always has an answer; it costs 8 bytes per offset in use.
         """
-        return self._slots.used_slots() + np.uint64(self._first)
+        return self._shifted(self._slots.used_slots())
 
     def free_offsets(self, limit: int | None = None) -> NDArray[np.uint64]:
         """Return the lowest free offsets.
@@ -442,7 +442,7 @@ class OffsetPool:
         n = self.free if limit is None else min(limit, self.free)
         if n > 1 << 32:
             raise InvalidInput(f"{n} free offsets are too many to list; give limit=")
-        return self._slots.lowest(n, 0, self._usable) + np.uint64(self._first)
+        return self._shifted(self._slots.lowest(n, 0, self._usable))
 
     def snapshot(self) -> bytes:
         """Return the whole state as bytes.
@@ -621,7 +621,7 @@ class OffsetPool:
         if self._strategy == "next" and len(taken):
             last = int(taken[-1])
             self._cursor = last + 1 if last + 1 < self._usable else 0
-        return taken + np.uint64(self._first) if self._first else taken
+        return self._shifted(taken)
 
     def _bands(self) -> list[tuple[int, int]]:
         """Return the runs of slots to choose from, in order."""
@@ -663,6 +663,12 @@ class OffsetPool:
                 f"to the pool or to the call"
             )
         return self._rng
+
+    def _shifted(self, slots: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Return the offsets of slots, in their place."""
+        if self._first:
+            slots += np.uint64(self._first)
+        return slots
 
     # words ------------------------------------------------------------------------------------------------------
 

@@ -167,7 +167,8 @@ class SparseSet:
             self._holes = self._holes[cut:] if cut == len(self._holes) else _without(self._holes, slots[:cut])
         if cut < len(slots):
             above = slots[cut:]
-            self._islands = np.sort(np.concatenate([self._islands, above])) if len(self._islands) else above
+            # never the array itself: it is the caller's to change
+            self._islands = np.sort(np.concatenate([self._islands, above])) if len(self._islands) else above.copy()
             self._advance()
 
     def _advance(self) -> None:

@@ -169,6 +169,49 @@ def test_single_choices_taken_ahead_are_not_seen():
     assert following[0] == following[1] == next(i for i in range(given[-1] + 1, 5000) if i % 7)
 
 
+@pytest.mark.parametrize("first", [0, 7])
+@pytest.mark.parametrize("order", ["sequence", "set"])
+@pytest.mark.parametrize("storage", ["dense", "sparse"])
+@pytest.mark.parametrize("strategy", ["scan", "sample", "lowest", "next"])
+def test_what_is_granted_is_the_callers_to_change(strategy, storage, order, first):
+    pool = OffsetPool(5000, first=first, band_offset=16, strategy=strategy, storage=storage)
+    taken = pool.allocate_next(40, rng=np.random.default_rng(1), order=order)
+    used, before = np.sort(taken), pool.snapshot()
+    pool.used_offsets()[:] = pool.free_offsets(9)[:1]
+    taken[:] = 4999
+    assert pool.snapshot() == before
+    np.testing.assert_array_equal(pool.used_offsets(), used)
+
+
+@pytest.mark.parametrize("storage", ["dense", "sparse"])
+@pytest.mark.parametrize("strategy", ["lowest", "next"])
+def test_single_calls_of_all_verbs_agree_while_choices_are_taken_ahead(strategy, storage):
+    kwargs = {"usable": 700, "band_offset": 20, "strategy": strategy}
+    pool = OffsetPool(**kwargs, storage=storage)
+    rng, used, cursor = np.random.default_rng(8), set(), 0
+    for step in range(4000):
+        verb = int(rng.integers(120))
+        slot = int(rng.integers(700)) if step % 2 else min(cursor + int(rng.integers(30)), 699)
+        if verb < 4 or len(used) == 700:
+            assert pool.release(slot) == (slot in used)
+            used.discard(slot)
+        elif verb == 4 and slot not in used:
+            pool.allocate(slot)
+            used.add(slot)
+        elif verb == 5:
+            pool.occupy(slot)
+            used.add(slot)
+        elif verb < 9:
+            assert pool.has(slot) == (slot in used)
+        else:
+            [expected] = oracle(kwargs, used, n=1, rng=None, cursor=cursor)
+            assert pool.allocate_next() == expected
+            used.add(expected)
+            cursor = (expected + 1) % 700
+        assert pool.used == len(used)
+    assert pool.used_offsets().tolist() == sorted(used)
+
+
 def test_scan_prefers_what_follows_a_used_run_and_sample_does_not():
     counts = {}
     for strategy in ("scan", "sample"):
