@@ -12,14 +12,16 @@ import pytest
 import report_frames as frames
 from click.testing import CliRunner
 
-from dsmodel import __version__, cli
+from dsmodel import __version__
+from dsmodel.cli import JSON_SCHEMA, main
+from dsmodel.cli import reporting as cli
 from dsmodel.io.samples import SAMPLES, sample_path
 
 NEARLY_FULL = str(sample_path("nearly-full"))
 
 
 def run(*arguments, stdin=None):
-    return CliRunner().invoke(cli.main, [str(a) for a in arguments], input=stdin)
+    return CliRunner().invoke(main, [str(a) for a in arguments], input=stdin)
 
 
 def started(*arguments, **options):
@@ -67,11 +69,11 @@ def test_text_has_no_colour_outside_a_terminal(asked) -> None:
 
 
 def test_text_is_coloured_in_a_terminal_unless_told_not_to(asked, monkeypatch) -> None:
-    coloured = CliRunner().invoke(cli.main, ["limits", "dump.json"], color=True).output
+    coloured = CliRunner().invoke(main, ["limits", "dump.json"], color=True).output
     (line,) = [line for line in coloured.splitlines() if "\x1b[31m" in line]
     assert "binds" in line
     monkeypatch.setenv("NO_COLOR", "1")
-    assert "\x1b" not in CliRunner().invoke(cli.main, ["limits", "dump.json"], color=True).output
+    assert "\x1b" not in CliRunner().invoke(main, ["limits", "dump.json"], color=True).output
     assert asked
 
 
@@ -84,7 +86,7 @@ def test_text_fits_the_terminal(asked, monkeypatch, columns) -> None:
 
 def test_json_is_one_object_with_the_version_of_its_form(asked) -> None:
     document = json.loads(run("report", "dump.json", "--format", "json").output)
-    assert document["schema"] == cli.JSON_SCHEMA == 1
+    assert document["schema"] == JSON_SCHEMA == 1
     assert document["version"] == __version__
     assert document["sources"] == ["dump.json"]
     assert list(document)[4:] == list(cli._FRAMES)

@@ -12,9 +12,10 @@ Sources: those of `dsmodel.io.kubeadm`, `dsmodel.io.k3s` and `dsmodel.io.flag_sh
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from dsmodel.errors import InvalidConfig, InvalidInput
 from dsmodel.io.config_documents import Entry, decode_text, read_documents
@@ -25,7 +26,7 @@ from dsmodel.kube.flags import COMPONENTS, config_from_flags
 from dsmodel.kube.versions import NEWEST, KubeVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from dsmodel.kube.command_lines import Finding
     from dsmodel.kube.config import ClusterConfig
@@ -69,14 +70,15 @@ class WrittenConfig:
     version_evidence: str
 
 
-def read_config(place: Place, *, kube_version: str | KubeVersion | None = None) -> ClusterConfig:
+def read_config(places: Place | Iterable[Place], *, kube_version: str | KubeVersion | None = None) -> ClusterConfig:
     r"""Read the configuration of a cluster from a file.
 
     Parameters
     ----------
-    place : path or file object
+    places : path, file object, or iterable of these
         kubeadm ``ClusterConfiguration`` with the documents beside it, k3s or RKE2 ``config.yaml``, static Pod
-        manifests, systemd units, or flags, one a line; YAML or JSON. A folder stands for every such file in it.
+        manifests, systemd units, or flags, one a line; YAML or JSON. A folder stands for every such file in it, ``"-"``
+        for standard input.
     kube_version : str or KubeVersion, optional
         Overrides the version the files name.
 
@@ -101,7 +103,7 @@ def read_config(place: Place, *, kube_version: str | KubeVersion | None = None) 
     >>> config.is_dual_stack, config.evidence["service_cidrs"]
     (True, '<stream>, line 2, service-cidr')
     """
-    written = read_written(place, kube_version=kube_version)
+    written = read_written(places, kube_version=kube_version)
     fatal = next((finding for finding in written.findings if finding.severity == "fatal"), None)
     if fatal:
         raise InvalidConfig(f"{fatal.component} would refuse {fatal.flag}: {fatal.message}; {fatal.fix}")
@@ -109,12 +111,12 @@ def read_config(place: Place, *, kube_version: str | KubeVersion | None = None) 
     return replace(config, evidence={**config.evidence, "kube_version": written.version_evidence})
 
 
-def read_written(place: Place, *, kube_version: str | KubeVersion | None = None) -> WrittenConfig:
+def read_written(places: Place | Iterable[Place], *, kube_version: str | KubeVersion | None = None) -> WrittenConfig:
     r"""Read configuration files as flags, without judging the flags.
 
     Parameters
     ----------
-    place, kube_version
+    places, kube_version
         As for `read_config`.
 
     Returns
@@ -137,7 +139,9 @@ def read_written(place: Place, *, kube_version: str | KubeVersion | None = None)
     """
     sheet = FlagSheet()
     late: list[Entry] = []
-    for text, file in _texts(place):
+    single = isinstance(places, str | os.PathLike) or hasattr(places, "read")
+    listed = [cast("Place", places)] if single else list(cast("Iterable[Place]", places))
+    for text, file in (pair for place in listed for pair in _texts(place)):
         if looks_like_flags(text):
             add_command_lines(sheet, text, file)
         else:
@@ -148,7 +152,8 @@ def read_written(place: Place, *, kube_version: str | KubeVersion | None = None)
     for document in late:
         settle_kubeadm(sheet, document, version)
     if not sheet.components:
-        raise InvalidConfig(f"{_name(place)}: configures none of {', '.join(COMPONENTS)}; give {_FORMS}")
+        names = ", ".join(map(_name, listed)) or "nothing is named, which"
+        raise InvalidConfig(f"{names}: configures none of {', '.join(COMPONENTS)}; give {_FORMS}")
     return WrittenConfig(version, sheet.flags(), sheet.origins(), tuple(sheet.findings), why)
 
 
@@ -208,6 +213,9 @@ def _is_config_head(head: bytes) -> bool:
 
 def _texts(place: Place) -> Iterator[tuple[str, str]]:
     """Read every file there is, with its name."""
+    if place == "-":
+        yield decode_text(sys.stdin.buffer.read(), "<stdin>"), "<stdin>"
+        return
     if hasattr(place, "read"):
         data = place.read()
         yield decode_text(data, _name(place)) if isinstance(data, bytes) else data, _name(place)
