@@ -183,8 +183,9 @@ def read_yaml(part: YamlPart) -> tuple[Any, list[str]]:
         mark = error.problem_mark or error.context_mark
         where = f"line {part.line + mark.line}: " if mark is not None else ""
         raise InvalidInput(f"{where}{error.problem or error.context}") from None
-    except yaml.YAMLError as error:
-        raise InvalidInput(" ".join(str(error).split())) from None
+    except yaml.reader.ReaderError as error:
+        line = part.line + text.count("\n", 0, error.position)
+        raise InvalidInput(f"line {line}: {error.reason}") from None
     return builder.result, builder.findings
 
 
