@@ -204,11 +204,13 @@ def _advise_masks(line: CommandLine, blocks: Sequence[Cidr], *, masks: Sequence[
             fix = "move the service range out of the cluster CIDR"
             line.find(severity, "service-range-inside", words, flag=_RANGES, fix=fix, source="range_allocator.go")
         counts.append(blocks_of.free)
-    if len(set(counts)) > 1:
+    if len(set(counts)) > 1 and min(counts) < line.kube_version.rule("max_nodes"):
         scarce, ample = (blocks[counts.index(pick(counts))] for pick in (min, max))
         nodes = "one node" if min(counts) == 1 else f"{min(counts)} nodes"
         words = f"{scarce} holds {nodes}, {ample} {max(counts)}: node {min(counts) + 1} gets no podCIDR"
         if counts.index(min(counts)) > 0:
             words += f", and every further try loses a block of {blocks[0]} until the controller restarts"
-        fix = f"make room for {max(counts)} nodes in {scarce.family} as well"
+        wanted = min(max(counts), line.kube_version.rule("max_nodes"))
+        length = max(1, masks[blocks.index(scarce)] - (wanted - 1).bit_length())
+        fix = f"take a /{length} or shorter for {scarce.family}, which holds {wanted} nodes, or plan for {min(counts)}"
         line.find("warning", "family-capacity", words, flag="cluster-cidr", fix=fix, source="range_allocator.go")

@@ -10,11 +10,13 @@ from dsmodel.reports.evidence import configuration, findings
 from dsmodel.reports.headroom import limits, summary
 from dsmodel.reports.owners import usage
 from dsmodel.reports.pools import utilization
+from dsmodel.reports.start_up import audit
 from dsmodel.reports.upgrades import version_changes
 from dsmodel.reports.validation import dual_stack_validation
 
 __all__ = [
     "admission",
+    "audit",
     "configuration",
     "difference",
     "dual_stack_validation",

@@ -120,7 +120,7 @@ def _preconditions(cluster: Cluster) -> Iterator[dict[str, Any]]:
         ("service ranges name both families", services, "service_cidrs"),
     ):
         missing = [family.value for family in IPFamily if family not in families]
-        why = f"{' and '.join(families) or 'nothing'} is configured; known by: {config.evidence.get(field, 'given')}"
+        why = f"configured: {' and '.join(families) or 'nothing'} ({config.evidence.get(field, 'given')})"
         yield _row(check, 1, missing, why)
     both = blocks and services and len(blocks) == len(services)
     why = f"cluster CIDRs are {','.join(blocks) or 'none'}, service ranges {','.join(services) or 'none'}"

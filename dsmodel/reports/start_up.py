@@ -1,0 +1,158 @@
+"""Would this configuration start, and is this cluster sound? Findings about flags and about objects in one frame.
+
+Promises one row a finding, the worst first, whether it comes from an installer, a component's flags, what lies between
+components, or an object of a dump; the flag and the way out where there are any.
+
+What it does not know: files; the caller says where flags and findings about them come from.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+
+from dsmodel.addresses.arrays import to_integers
+from dsmodel.addresses.cidr import Cidr, IPFamily
+from dsmodel.kube.config_checks import check_config
+from dsmodel.reports.evidence import findings
+from dsmodel.reports.validation import dual_stack_validation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dsmodel.cluster.state import Cluster
+    from dsmodel.kube.config import ClusterConfig
+    from dsmodel.kube.versions import KubeVersion
+
+__all__ = ["audit", "node_pod_cidrs", "ordered"]
+
+COLUMNS: Final = ("severity", "component", "flag", "object", "rule", "message", "fix", "file", "source")
+_RANK: Final = {"fatal": 0, "error": 1, "warning": 2, "note": 3, "info": 3}
+
+
+def audit(cluster: Cluster, kube_version: str | KubeVersion | None = None) -> pd.DataFrame:
+    """Find everything that is wrong with a cluster: its configuration, its objects, its readiness for two families.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        As read from a dump, or built.
+    kube_version : str or KubeVersion, optional
+        Judge the configuration as of this version; by default the cluster's.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text columns ``severity`` (``fatal``, ``error``, ``warning``, ``note``), ``component``, ``flag``, ``object``,
+        ``rule``, ``message``, ``fix``, ``file``, ``source``; the worst first, then by component, rule, object.
+
+    Raises
+    ------
+    UnsupportedVersion
+        A version outside the window.
+
+    Examples
+    --------
+    >>> from dsmodel import examples
+    >>> audit(examples.kubeadm_dual_stack()).empty
+    True
+    """
+    parts = [check_config(cluster.config, kube_version=kube_version), findings(cluster)]
+    if _wants_both(cluster.config):
+        parts.append(_unready(cluster))
+    return ordered(parts)
+
+
+def ordered(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """Put frames of findings into one, the worst first.
+
+    Parameters
+    ----------
+    parts : list of pandas.DataFrame
+        With some of the columns of `audit`; an ``info`` becomes a ``note``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With the columns of `audit`.
+
+    Raises
+    ------
+    None
+        No findings are a frame without rows.
+
+    Examples
+    --------
+    >>> ordered([pd.DataFrame({"severity": ["info", "fatal"], "rule": ["b", "a"]})])["severity"].tolist()
+    ['fatal', 'note']
+    """
+    filled = [part.reindex(columns=list(COLUMNS), fill_value="").astype("str") for part in parts if len(part)]
+    if not filled:
+        return pd.DataFrame(columns=list(COLUMNS), dtype="str")
+    joined = pd.concat(filled, ignore_index=True).replace({"severity": {"info": "note"}})
+    keys = joined.assign(rank=joined["severity"].map(_RANK))
+    order = keys.sort_values(["rank", "component", "rule", "object"], kind="stable").index
+    return joined.loc[order].drop_duplicates().reset_index(drop=True)
+
+
+def node_pod_cidrs(cluster: Cluster) -> Mapping[str, tuple[str, ...]]:
+    """List the podCIDRs of every node as ``spec.podCIDRs`` does.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        Any cluster.
+
+    Returns
+    -------
+    mapping of str to tuple of str
+        Name of the node to its blocks, the primary family first; empty for nodes without.
+
+    Raises
+    ------
+    None
+        Every node has an answer.
+
+    Examples
+    --------
+    >>> from dsmodel import examples
+    >>> next(iter(node_pod_cidrs(examples.ipv6_first()).values()))
+    ('fd00:10:244::/64', '10.244.0.0/24')
+    """
+    nodes = cluster.nodes
+    blocks: list[list[str]] = [[] for _ in range(len(nodes))]
+    for family in IPFamily:
+        name = f"pod_cidr_{family.value.lower()}"
+        values = to_integers(nodes[name])
+        columns = zip(values, nodes[f"{name}_mask"].tolist(), nodes[f"has_{name}"].tolist(), strict=True)
+        for row, (first, mask, has) in enumerate(columns):
+            if has:
+                blocks[row].append(str(Cidr.from_parts(family, first, mask)))
+    for row, primary in enumerate(nodes["primary_ip_family"].tolist()):
+        if primary == 6:
+            blocks[row].reverse()
+    return {str(name): tuple(cidrs) for name, cidrs in zip(nodes["name"].tolist(), blocks, strict=True)}
+
+
+def _wants_both(config: ClusterConfig) -> bool:
+    """Tell whether two families are configured anywhere."""
+    return len(config.cluster_cidrs) > 1 or len(config.service_cidrs) > 1
+
+
+def _unready(cluster: Cluster) -> pd.DataFrame:
+    """Turn failed checks of dual-stack into findings."""
+    frame = dual_stack_validation(cluster)
+    failed = frame.loc[frame["result"] == "fails"]
+    counts = failed["count"].astype("str") + " of " + failed["tested"].astype("str")
+    return pd.DataFrame(
+        {
+            "severity": "warning",
+            "component": "cluster",
+            "object": failed["offenders"],
+            "rule": "validate-dual-stack",
+            "message": "not so: " + failed["check"] + " (" + counts + " fail)",
+            "fix": failed["why"],
+            "source": "Validate IPv4/IPv6 dual-stack, kubernetes.io",
+        }
+    )
