@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.errors import InvalidInput
+from dsmodel.io.dump_batches import COMPONENTS, SYSTEM, runs_component
 from dsmodel.io.dump_findings import Findings, ObjectName
 from dsmodel.io.dump_objects import ABSENT, CONFIG_DATA, Container, ObjectReference
 from dsmodel.kube.config import DEFAULT_NODE_MASKS, DEFAULT_NODE_PORTS, parse_port_range
@@ -39,8 +40,6 @@ CONFIG_MAPS: Final = (
     "cilium-config",
     "calico-config",
 )
-_COMPONENTS: Final = ("kube-apiserver", "kube-controller-manager")
-_SYSTEM: Final = "kube-system"
 
 # how much a source is believed: objects the API server itself keeps, flags, what installers wrote down
 FROM_OBJECT, FROM_FLAG, FROM_INSTALLER, FROM_OTHER = range(4)
@@ -125,8 +124,8 @@ class Clues:
             A flag nobody understands is a finding.
         """
         for pod in pods:
-            if pod.metadata.namespace == _SYSTEM and any(name in pod.metadata.name for name in _COMPONENTS):
-                self._add_component(pod, ObjectName("Pod", _SYSTEM, pod.metadata.name, file))
+            if runs_component(pod.metadata):
+                self._add_component(pod, ObjectName("Pod", SYSTEM, pod.metadata.name, file))
 
     def add_service_cidrs(self, objects: list[DumpObject], file: str) -> None:
         """Read ServiceCIDR objects.
@@ -204,12 +203,12 @@ class Clues:
             What cannot be understood is a finding.
         """
         name = item.metadata.name
-        if item.metadata.namespace != _SYSTEM:
+        if item.metadata.namespace != SYSTEM:
             return False
         known = next((k for k in CONFIG_MAPS if name == k or (k.endswith("-") and name.startswith(k))), None)
         if known is None:
             return False
-        about = ObjectName("ConfigMap", _SYSTEM, name, file)
+        about = ObjectName("ConfigMap", SYSTEM, name, file)
         data: Mapping[str, str] = self.findings.decode(item.data, CONFIG_DATA, "data", default={}, about=about)
         readers: dict[str, Callable[[Mapping[str, str], ObjectName], None]] = {
             "kubeadm-config": self._add_kubeadm,
@@ -229,7 +228,7 @@ class Clues:
         )
         for container in containers:
             words = _words([*(container.command or []), *(container.args or [])])
-            for component in _COMPONENTS:
+            for component in COMPONENTS:
                 if container.name == component or any(_basename(word) == component for word in words[:4]):
                     self._add_flags(component, _flags(words), about, image=container.image)
                     break
@@ -324,24 +323,24 @@ class Clues:
         document = self._yaml(data, "config.conf", about)
         cidrs = self._cidrs(str(document.get("clusterCIDR") or ""), "clusterCIDR", about)
         if cidrs:
-            self.add("cluster_cidrs", cidrs, f"ConfigMap {_SYSTEM}/{about.name}, clusterCIDR", rank=FROM_OTHER)
+            self.add("cluster_cidrs", cidrs, f"ConfigMap {SYSTEM}/{about.name}, clusterCIDR", rank=FROM_OTHER)
 
     def _add_kubelet(self, data: Mapping[str, str], about: ObjectName) -> None:
         """Read the kubelets' maxPods."""
         value = self._yaml(data, "kubelet", about).get("maxPods")
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-            self.add("max_pods", value, f"ConfigMap {_SYSTEM}/{about.name}, maxPods", rank=FROM_INSTALLER)
+            self.add("max_pods", value, f"ConfigMap {SYSTEM}/{about.name}, maxPods", rank=FROM_INSTALLER)
 
     def _add_cilium(self, data: Mapping[str, str], about: ObjectName) -> None:
         """Note that Cilium hands out addresses from its own pools."""
         if data.get("ipam", "cluster-pool") in {"kubernetes", ""}:
             return
-        self.pod_ipam = f"Cilium, ipam {data.get('ipam', 'cluster-pool')} (ConfigMap {_SYSTEM}/{about.name})"
+        self.pod_ipam = f"Cilium, ipam {data.get('ipam', 'cluster-pool')} (ConfigMap {SYSTEM}/{about.name})"
 
     def _add_calico(self, data: Mapping[str, str], about: ObjectName) -> None:
         """Note that Calico hands out addresses from its own pools."""
         if "calico-ipam" in data.get("cni_network_config", ""):
-            self.pod_ipam = f"Calico, calico-ipam (ConfigMap {_SYSTEM}/{about.name})"
+            self.pod_ipam = f"Calico, calico-ipam (ConfigMap {SYSTEM}/{about.name})"
 
     def _yaml(self, data: Mapping[str, str], key: str, about: ObjectName) -> Mapping[str, Any]:
         """Read a YAML document out of a ConfigMap."""

@@ -12,13 +12,23 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Raw
 
 from dsmodel.errors import InvalidDump
-from dsmodel.io.dump_objects import ABSENT, DumpDocument, DumpObject, Identity, Metadata, RawDocument
+from dsmodel.io.dump_objects import (
+    ABSENT,
+    DumpDocument,
+    DumpObject,
+    Identity,
+    Metadata,
+    PodMetadata,
+    PodObject,
+    RawDocument,
+)
 
 if TYPE_CHECKING:
     import mmap
@@ -26,7 +36,19 @@ if TYPE_CHECKING:
 
     Buffer = bytes | bytearray | memoryview | mmap.mmap
 
-__all__ = ["HANDLED", "Batch", "Refusal", "decode_list", "is_handled", "read_documents"]
+__all__ = [
+    "COMPONENTS",
+    "HANDLED",
+    "SYSTEM",
+    "Batch",
+    "PodBatch",
+    "Refusal",
+    "decode_list",
+    "decode_pods",
+    "is_handled",
+    "read_documents",
+    "runs_component",
+]
 
 # kind -> API groups it is read from; the same kind of another group is somebody's custom resource
 HANDLED: Final = {
@@ -41,12 +63,17 @@ HANDLED: Final = {
     "ServiceCIDR": ("networking.k8s.io",),
 }
 
+# where the control plane's Pods are, and the ones whose command lines tell the configuration
+SYSTEM: Final = "kube-system"
+COMPONENTS: Final = ("kube-apiserver", "kube-controller-manager")
+
 # objects of a whole document that are handed on together, so that they can be freed as they are used
 CHUNK: Final = 8192
 
 _DOCUMENT = msgspec.json.Decoder(DumpDocument)
 _OBJECT = msgspec.json.Decoder(DumpObject)
 _OBJECTS = msgspec.json.Decoder(list[DumpObject])
+_PODS = msgspec.json.Decoder(list[PodObject])
 _RAW_DOCUMENT = msgspec.json.Decoder(RawDocument)
 _RAW = msgspec.json.Decoder(Raw)
 _RAWS = msgspec.json.Decoder(list[Raw])
@@ -55,6 +82,8 @@ _METADATA = msgspec.json.Decoder(Metadata)
 _TEXT = msgspec.json.Decoder(str)
 
 _FAILURES = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_METADATA_OF = attrgetter("metadata")
+_NAMESPACE_OF = attrgetter("metadata.namespace")
 _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
 _BYTE = re.compile(r"\(byte (\d+)\)")
 _SPACE = b" \t\r\n\x00"
@@ -78,6 +107,14 @@ class Batch:
     file: str
     objects: list[DumpObject]
     refusals: list[Refusal] = field(default_factory=list)
+
+
+@dataclass
+class PodBatch:
+    """Pods of one file that are read together, none of them of the control plane."""
+
+    file: str
+    objects: list[PodObject]
 
 
 def is_handled(kind: str, api_version: str) -> bool:
@@ -107,6 +144,32 @@ def is_handled(kind: str, api_version: str) -> bool:
     if groups is None:
         return False
     return not api_version or api_version.rpartition("/")[0] in groups
+
+
+def runs_component(metadata: PodMetadata) -> bool:
+    """Tell whether a Pod may run a component of the control plane whose command line is read.
+
+    Parameters
+    ----------
+    metadata : PodMetadata
+        The Pod's.
+
+    Returns
+    -------
+    bool
+        By namespace and name.
+
+    Raises
+    ------
+    None
+        Every Pod has an answer.
+
+    Examples
+    --------
+    >>> runs_component(PodMetadata("kube-apiserver-a", "kube-system")), runs_component(PodMetadata("a", "default"))
+    (True, False)
+    """
+    return metadata.namespace == SYSTEM and any(name in metadata.name for name in COMPONENTS)
 
 
 def read_documents(data: Buffer, file: str) -> Iterator[Batch]:
@@ -189,6 +252,41 @@ def decode_list(data: Buffer, file: str, *, kind: str = "", api_version: str = "
     if kind:
         _fill_kinds(objects, kind, api_version)
     return batch
+
+
+def decode_pods(data: Buffer, file: str) -> PodBatch | None:
+    """Decode a JSON array that holds nothing but Pods outside the control plane.
+
+    Parameters
+    ----------
+    data : bytes-like
+        The array, brackets included.
+    file : str
+        Name for messages.
+
+    Returns
+    -------
+    PodBatch or None
+        None for everything else, as one wrong type: then `decode_list` is the one to ask.
+
+    Raises
+    ------
+    None
+        What is no JSON is no array of Pods.
+
+    Examples
+    --------
+    >>> decode_pods(b'[{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}]', "x").objects[0].metadata.name
+    'a'
+    >>> decode_pods(b'[{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}}]', "x")
+    """
+    try:
+        pods = _PODS.decode(data)
+    except _FAILURES:
+        return None
+    if SYSTEM in map(_NAMESPACE_OF, pods) and any(map(runs_component, map(_METADATA_OF, pods))):
+        return None
+    return PodBatch(file, pods)
 
 
 def _next_document(view: memoryview, start: int) -> int:

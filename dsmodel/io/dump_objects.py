@@ -1,9 +1,11 @@
 """The parts of Kubernetes objects that addressing needs, as typed partial structs.
 
-One struct stands for every kind: the fields of Pods, which are most of any dump, are decoded at once; the fields of
-the rarer kinds stay raw bytes (`msgspec.Raw`, a view of the file) until a reader of that kind decodes them one by one,
-so that a wrong type is named with its field and costs one object. Everything else is skipped without building a Python
-object. The content of a Secret is never decoded: ``data`` is raw, and only the readers of known ConfigMaps open it.
+One struct, `DumpObject`, stands for every kind: the fields of Pods, which are most of any dump, are decoded at once;
+the fields of the rarer kinds stay raw bytes (`msgspec.Raw`, a view of the file) until a reader of that kind decodes
+them, so that a wrong type is named with its field and costs one object. `PodObject` has a Pod's typed fields alone and
+refuses every other kind: runs of plain Pods are decoded with it, which is quicker. Everything else is skipped without
+building a Python object. The content of a Secret is never decoded: ``data`` is raw, and only the readers of known
+ConfigMaps open it.
 
 What it does not know: which objects belong together. A raw field is only valid while its batch is being read.
 
@@ -13,7 +15,7 @@ Sources: kubernetes/api core/v1, discovery/v1, networking/v1 and events/v1 types
 from __future__ import annotations
 
 import functools
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct, field
@@ -33,22 +35,31 @@ __all__ = [
     "ObjectSpec",
     "ObjectStatus",
     "PodIP",
+    "PodMetadata",
+    "PodObject",
+    "PodSpec",
+    "PodStatus",
     "RawDocument",
     "ServicePort",
     "decode_field",
 ]
 
-# a raw field the object does not have
-ABSENT: Final = Raw()
+# a raw field the object does not have: this very object, which reads as null does
+ABSENT: Final = Raw(b"null")
 
 Value = TypeVar("Value")
 
 
-class Metadata(Struct, gc=False):
-    """``metadata`` of any object."""
+class PodMetadata(Struct, gc=False):
+    """``metadata`` of a Pod."""
 
     name: str = ""
     namespace: str = ""
+
+
+class Metadata(PodMetadata, gc=False):
+    """``metadata`` of any object."""
+
     labels: Raw = ABSENT
     deletion_timestamp: Raw = field(default=ABSENT, name="deletionTimestamp")
 
@@ -59,11 +70,16 @@ class PodIP(Struct, gc=False):
     ip: str = ""
 
 
-class ObjectSpec(Struct, gc=False):
-    """``spec``: a Pod's fields typed, those of Nodes, Services, ServiceCIDRs and IPAddresses raw."""
+class PodSpec(Struct, gc=False):
+    """``spec`` of a Pod."""
 
     node_name: str | None = field(default=None, name="nodeName")
     host_network: bool | None = field(default=None, name="hostNetwork")
+
+
+class ObjectSpec(PodSpec, gc=False):
+    """``spec``: a Pod's fields typed, those of Nodes, Services, ServiceCIDRs and IPAddresses raw."""
+
     containers: Raw = ABSENT
     pod_cidr: Raw = field(default=ABSENT, name="podCIDR")
     pod_cidrs: Raw = field(default=ABSENT, name="podCIDRs")
@@ -82,17 +98,32 @@ class ObjectSpec(Struct, gc=False):
     parent_ref: Raw = field(default=ABSENT, name="parentRef")
 
 
-class ObjectStatus(Struct, gc=False):
-    """``status``: a Pod's fields typed, those of Nodes and Services raw."""
+class PodStatus(Struct, gc=False):
+    """``status`` of a Pod."""
 
     phase: str | None = None
-    pod_ip: str | None = field(default=None, name="podIP")
+    pod_ip: str | None = field(default="", name="podIP")
     pod_ips: list[PodIP] | None = field(default=None, name="podIPs")
+
+
+class ObjectStatus(PodStatus, gc=False):
+    """``status``: a Pod's fields typed, those of Nodes and Services raw."""
+
     addresses: Raw = ABSENT
     allocatable: Raw = ABSENT
     conditions: Raw = ABSENT
     node_info: Raw = field(default=ABSENT, name="nodeInfo")
     load_balancer: Raw = field(default=ABSENT, name="loadBalancer")
+
+
+class PodObject(Struct, gc=False):
+    """A Pod that says so, and no other object."""
+
+    kind: Literal["Pod"]
+    api_version: Literal["v1"] = field(name="apiVersion")
+    metadata: PodMetadata = field(default_factory=PodMetadata)
+    spec: PodSpec = field(default_factory=PodSpec)
+    status: PodStatus = field(default_factory=PodStatus)
 
 
 class DumpObject(Struct, gc=False):

@@ -10,8 +10,10 @@ Sources: kubernetes/api core/v1 PodSpec, PodStatus; ``podIPs`` and ``podIP`` con
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
+from itertools import count
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,12 +29,26 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dsmodel.io.dump_objects import DumpObject, Metadata, ObjectStatus
+    from dsmodel.io.dump_objects import DumpObject, PodIP, PodObject
 
 __all__ = ["PodRows"]
 
 _PHASE_CODES: Final[dict[str | None, int]] = {None: 0, **{word: code for code, word in PHASES.items()}}
+_FLAGS: Final[dict[bool | None, bool]] = {None: False, False: False, True: True}
+# addresses that are parsed together
+_TOGETHER: Final = 1 << 14
+_NAME, _NAMESPACE = attrgetter("metadata.name"), attrgetter("metadata.namespace")
+_NODE_NAME, _HOST_NETWORK = attrgetter("spec.node_name"), attrgetter("spec.host_network")
+_PHASE, _POD_IP, _POD_IPS = attrgetter("status.phase"), attrgetter("status.pod_ip"), attrgetter("status.pod_ips")
 _FINISHED: Final = tuple(_PHASE_CODES[word] for word in ("Succeeded", "Failed"))
+
+
+class _Words(dict[str, str]):
+    """Equal words as one object."""
+
+    def __missing__(self, word: str) -> str:
+        self[word] = word
+        return word
 
 
 class PodRows:
@@ -48,9 +64,13 @@ class PodRows:
         self.findings = findings
         self.namespaces: list[str] = []
         self.names: list[str] = []
-        self.nodes: dict[str, int] = {}
-        self._namespace: dict[str, str] = {}
-        self._parts: dict[str, list[NDArray[Any]]] = {}
+        self._namespace = _Words()
+        self._codes: dict[str | None, int] = defaultdict(count().__next__, {None: -1, "": -1})
+        self._node = array("i")
+        self._host_network, self._phase = bytearray(), bytearray()
+        self._firsts: list[str] = []
+        self._seconds: list[str] = []
+        self._pairs: list[AddressPairs] = []
         self._starts: list[int] = []
         self._files: list[str] = []
 
@@ -58,12 +78,12 @@ class PodRows:
         """Pods read, duplicates among them."""
         return len(self.names)
 
-    def add(self, pods: list[DumpObject], file: str) -> None:
+    def add(self, pods: list[DumpObject] | list[PodObject], file: str) -> None:
         """Add the Pods of one batch.
 
         Parameters
         ----------
-        pods : list of DumpObject
+        pods : list of DumpObject or of PodObject
             Named objects of kind Pod.
         file : str
             Where they came from.
@@ -77,15 +97,14 @@ class PodRows:
             return
         self._starts.append(len(self.names))
         self._files.append(file)
-        metadata: list[Metadata] = [pod.metadata for pod in pods]
-        self._name(metadata)
-        statuses: list[ObjectStatus] = [pod.status for pod in pods]
-        self._keep(
-            node=self._node_codes([pod.spec.node_name for pod in pods]),
-            host_network=np.array([pod.spec.host_network is True for pod in pods], dtype=bool),
-            phase=self._phases([status.phase for status in statuses]),
-        )
-        self._add_addresses(statuses)
+        self.names += map(_NAME, pods)
+        self.namespaces += map(self._namespace.__getitem__, map(_NAMESPACE, pods))
+        self._node.extend(map(self._codes.__getitem__, map(_NODE_NAME, pods)))
+        self._host_network += bytes(map(_FLAGS.__getitem__, map(_HOST_NETWORK, pods)))
+        self._phase += self._phases(list(map(_PHASE, pods)))
+        self._add_addresses(list(map(_POD_IP, pods)), list(map(_POD_IPS, pods)))
+        if len(self._firsts) >= _TOGETHER:
+            self._parse()
 
     def where(self, row: int) -> ObjectName:
         """Name the Pod of a row.
@@ -129,6 +148,7 @@ class PodRows:
             A Pod on a node that is not in the dump is a finding, its ``node`` -1.
         """
         kept = self._kept_rows()
+        self._parse()
         if not len(kept):
             return Table(PODS, length=0), kept
         text = np.dtypes.StringDType()
@@ -136,7 +156,10 @@ class PodRows:
         columns: dict[str, Any] = {
             "namespace": np.array(self.namespaces, dtype=text),
             "name": np.array(self.names, dtype=text),
-            **{name: np.concatenate(parts) for name, parts in self._parts.items()},
+            "node": np.array(self._node, dtype=np.int32),
+            "host_network": np.array(self._host_network, dtype=np.uint8).view(np.bool_),
+            "phase": np.array(self._phase, dtype=np.uint8),
+            **self._addresses(),
         }
         if not whole:
             columns = {name: values[kept] for name, values in columns.items()}
@@ -146,53 +169,51 @@ class PodRows:
             values.flags.writeable = False
         return Table(PODS, columns), kept
 
-    def _name(self, metadata: list[Metadata]) -> None:
-        """Take names; equal namespaces become one object."""
-        known = self._namespace
-        self.namespaces += [known.setdefault(m.namespace, m.namespace) for m in metadata]
-        self.names += map(attrgetter("name"), metadata)
-
-    def _keep(self, **columns: NDArray[Any]) -> None:
-        """Append to columns."""
-        for name, values in columns.items():
-            self._parts.setdefault(name, []).append(values)
-
-    def _node_codes(self, names: list[str | None]) -> NDArray[np.int32]:
-        """Give each node a number, in the order they are named."""
-        codes = self.nodes
-        for name in dict.fromkeys(names):
-            if name and name not in codes:
-                codes[name] = len(codes)
-        return np.array([codes.get(name, -1) for name in names], dtype=np.int32)  # type: ignore[arg-type]
-
-    def _phases(self, phases: list[str | None]) -> NDArray[np.uint8]:
+    def _phases(self, phases: list[str | None]) -> bytes:
         """Turn phases into codes."""
-        codes = list(map(_PHASE_CODES.get, phases))
-        for row in [row for row, code in enumerate(codes) if code is None] if None in codes else ():
+        try:
+            return bytes(map(_PHASE_CODES.__getitem__, phases))
+        except KeyError:
+            codes = list(map(_PHASE_CODES.get, phases))
+        for row in [row for row, code in enumerate(codes) if code is None]:
             message = f"status.phase: {phases[row]!r} is no phase of a Pod; taken as Unknown"
             self.findings.add("warning", "field-invalid", message, about=self.where(self._starts[-1] + row))
             codes[row] = _PHASE_CODES["Unknown"]
-        return np.array(codes, dtype=np.uint8)
+        return bytes(code or 0 for code in codes)
 
-    def _add_addresses(self, statuses: list[ObjectStatus]) -> None:
-        """Read podIPs, or podIP where there is no list; podIP wins where they differ, as in the API server."""
-        alone = [status.pod_ip or "" for status in statuses]
-        lists = [status.pod_ips or () for status in statuses]
-        firsts = [entries[0].ip if entries else text for entries, text in zip(lists, alone, strict=True)]
-        seconds = [entries[1].ip if len(entries) > 1 else "" for entries in lists]
-        if firsts != alone or max(map(len, lists)) > 2:
+    def _add_addresses(self, alone: list[str | None], lists: list[list[PodIP] | None]) -> None:
+        """Take podIPs, or podIP where there is no list; podIP wins where they differ, as in the API server."""
+        firsts = [entries[0].ip if entries else text or "" for entries, text in zip(lists, alone, strict=True)]
+        seconds = [entries[1].ip if entries and len(entries) > 1 else "" for entries in lists]
+        if firsts != alone or max(map(len, filter(None, lists)), default=0) > 2:
             for row, (text, entries) in enumerate(zip(alone, lists, strict=True)):
-                if len(entries) > 2 or (text and text != firsts[row]):
-                    self._settle(row, (text, len(entries)), firsts=firsts, seconds=seconds)
+                if (entries and len(entries) > 2) or (text and text != firsts[row]):
+                    self._settle(row, (text or "", len(entries or ())), firsts=firsts, seconds=seconds)
+        self._firsts += firsts
+        self._seconds += seconds
+
+    def _parse(self) -> None:
+        """Parse the addresses that wait."""
+        firsts, seconds = self._firsts, self._seconds
+        if not firsts:
+            return
         pairs = read_pairs(firsts, seconds)
-        self._keep(
-            pod_ipv4=pairs.ipv4,
-            has_pod_ipv4=pairs.has_ipv4,
-            pod_ipv6=pairs.ipv6,
-            has_pod_ipv6=pairs.has_ipv6,
-            primary_ip_family=pairs.primary,
-        )
-        self._report(pairs, firsts, seconds)
+        self._report(pairs, firsts, seconds, start=sum(len(parsed.primary) for parsed in self._pairs))
+        self._pairs.append(pairs)
+        self._firsts, self._seconds = [], []
+
+    def _addresses(self) -> dict[str, NDArray[Any]]:
+        """Join the columns that are parsed."""
+        sources = {
+            "pod_ipv4": "ipv4",
+            "has_pod_ipv4": "has_ipv4",
+            "pod_ipv6": "ipv6",
+            "has_pod_ipv6": "has_ipv6",
+            "primary_ip_family": "primary",
+        }
+        return {
+            name: np.concatenate([getattr(pairs, source) for pairs in self._pairs]) for name, source in sources.items()
+        }
 
     def _settle(self, row: int, found: tuple[str, int], *, firsts: list[str], seconds: list[str]) -> None:
         """Decide between addresses the API would not have allowed side by side."""
@@ -204,9 +225,8 @@ class PodRows:
             message = f"status.podIPs has {count} addresses, at most one of each family is legal; two are used"
         self.findings.add("error", "field-invalid", message, about=self.where(self._starts[-1] + row))
 
-    def _report(self, pairs: AddressPairs, firsts: list[str], seconds: list[str]) -> None:
+    def _report(self, pairs: AddressPairs, firsts: list[str], seconds: list[str], *, start: int) -> None:
         """Name what is no address."""
-        start = self._starts[-1]
         for place, (wrong, texts) in enumerate(((pairs.invalid_first, firsts), (pairs.invalid_second, seconds))):
             for row in np.flatnonzero(wrong).tolist():
                 message = f"status.podIPs[{place}].ip: {texts[row]!r} is no IP address; the pod is read without it"
@@ -237,14 +257,14 @@ class PodRows:
         self, codes: NDArray[np.int32], kept: NDArray[np.intp], node_rows: Mapping[str, int]
     ) -> NDArray[np.int32]:
         """Turn this reading's node codes into rows of the nodes table."""
-        table = np.array([*(node_rows.get(name, -1) for name in self.nodes), -1], dtype=np.int32)
+        names = [name for name in self._codes if name]
+        table = np.array([*(node_rows.get(name, -1) for name in names), -1], dtype=np.int32)
         rows = table[codes]
-        names = list(self.nodes)
         strangers, counts = np.unique(codes[(rows < 0) & (codes >= 0)], return_counts=True)
-        for code, count in zip(strangers.tolist(), counts.tolist(), strict=True):
+        for code, times in zip(strangers.tolist(), counts.tolist(), strict=True):
             about = self.where(int(kept[np.flatnonzero(codes == code)[0]]))
             message = (
-                f"spec.nodeName {names[code]!r} is no Node of the dump ({count:,} pods name it, this is the first); "
+                f"spec.nodeName {names[code]!r} is no Node of the dump ({times:,} pods name it, this is the first); "
                 "they count for no node"
             )
             self.findings.add("warning" if node_rows else "info", "node-missing", message, about=about)

@@ -24,8 +24,8 @@ from typing import IO, TYPE_CHECKING, Any, Final, cast
 import msgspec
 
 from dsmodel.errors import InvalidDump, InvalidInput
-from dsmodel.io.dump_batches import Batch, read_documents
-from dsmodel.io.dump_pieces import read_pieces
+from dsmodel.io.dump_batches import Batch, PodBatch, read_documents
+from dsmodel.io.dump_pieces import PIECE, read_mapped, read_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -40,6 +40,9 @@ __all__ = ["STREAM_FROM", "DumpSource", "find_sources", "read_source"]
 STREAM_FROM: Final = 64 << 20
 # suffixes that are looked at in a folder
 SUFFIXES: Final = (".json", ".json.gz", ".yaml", ".yml", ".yaml.gz", ".yml.gz")
+
+# mapped files above this size are decoded piece by piece
+_CUT_FROM: Final = 4 * PIECE
 
 _GZIP: Final = b"\x1f\x8b"
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
@@ -122,7 +125,7 @@ def find_sources(places: Place | Iterable[Place]) -> list[DumpSource]:
 
 def read_source(
     source: DumpSource, *, streaming: bool | None = None, advance: Callable[[int], object] = int
-) -> Iterator[Batch]:
+) -> Iterator[Batch | PodBatch]:
     """Decode everything a source holds.
 
     Parameters
@@ -136,7 +139,7 @@ def read_source(
 
     Yields
     ------
-    Batch
+    Batch or PodBatch
         Its raw fields are valid until the next one is asked for.
 
     Raises
@@ -222,7 +225,7 @@ class _Counted(io.RawIOBase):
 
 def _read_stream(
     stream: IO[bytes], source: DumpSource, *, streaming: bool | None, advance: Callable[[int], object]
-) -> Iterator[Batch]:
+) -> Iterator[Batch | PodBatch]:
     """Decode an open binary file."""
     head = _read_head(stream)
     if not head:
@@ -270,9 +273,16 @@ def _is_json(head: bytes, source: DumpSource) -> bool:
     return head.lstrip()[:1] in {b"{", b"["} and not suffix.endswith((".yaml", ".yml"))
 
 
-def _read_mapped(stream: IO[bytes], source: DumpSource) -> Iterator[Batch]:
+def _read_mapped(stream: IO[bytes], source: DumpSource) -> Iterator[Batch | PodBatch]:
     """Decode a plain file where the operating system maps it."""
     # not closed by hand: views of it live as long as the batch in use
+    cuttable = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
+    batches = read_mapped(cuttable, source.name) if len(cuttable) > _CUT_FROM else None
+    if batches is not None:
+        batches.reverse()
+        while batches:
+            yield batches.pop()
+        return
     yield from read_documents(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ), source.name)
 
 

@@ -14,14 +14,15 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import IO, TYPE_CHECKING, Any, Final, Literal
+from operator import attrgetter
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import numpy as np
 
 from dsmodel.cluster.state import Cluster
 from dsmodel.errors import InvalidDump, InvalidInput
 from dsmodel.io.config_clues import Clues
-from dsmodel.io.dump_batches import is_handled
+from dsmodel.io.dump_batches import PodBatch, is_handled
 from dsmodel.io.dump_checks import NodeEvent, check_events, check_ip_addresses, read_event
 from dsmodel.io.dump_findings import Findings, KindCount, ObjectName
 from dsmodel.io.dump_nodes import NodeRows
@@ -40,13 +41,15 @@ if TYPE_CHECKING:
     from dsmodel.addresses.cidr import IPFamily
     from dsmodel.cluster.table import Table
     from dsmodel.io.dump_batches import Batch
-    from dsmodel.io.dump_objects import DumpObject
+    from dsmodel.io.dump_objects import DumpObject, PodObject
     from dsmodel.kube.config import ClusterConfig
 
     Place = str | os.PathLike[str] | IO[Any]
+    Named = TypeVar("Named", DumpObject, PodObject)
 
 __all__ = ["Dump", "read_cluster", "read_dump"]
 
+_KIND, _VERSION, _NAME = attrgetter("kind"), attrgetter("api_version"), attrgetter("metadata.name")
 # a read that takes less than this shows no progress bar
 _PATIENCE_SECONDS: Final = 2.0
 
@@ -221,12 +224,15 @@ class _Reading:
                 raise
             self.findings.add("error", "file-refused", str(error), file=source.name)
 
-    def take(self, batch: Batch) -> None:
+    def take(self, batch: Batch | PodBatch) -> None:
         """Sort the objects of one batch by kind and read them."""
+        if isinstance(batch, PodBatch):
+            self.pods.add(self._named("Pod", batch.objects, batch.file), batch.file)
+            return
         for refusal in batch.refusals:
             self.findings.refuse(ObjectName(refusal.kind, "", refusal.name, batch.file), refusal.message)
         by_kind: dict[str, list[DumpObject]] = {}
-        kinds, versions = {item.kind for item in batch.objects}, {item.api_version for item in batch.objects}
+        kinds, versions = set(map(_KIND, batch.objects)), set(map(_VERSION, batch.objects))
         alike = len(kinds) == len(versions) == 1 and is_handled(*kinds, *versions)
         if alike:
             by_kind[kinds.pop()] = batch.objects
@@ -326,13 +332,7 @@ class _Reading:
 
     def _read_kind(self, kind: str, objects: list[DumpObject], file: str) -> None:
         """Read the objects of one kind."""
-        named = [item for item in objects if item.metadata.name]
-        if len(named) < len(objects):
-            for item in objects:
-                if not item.metadata.name:
-                    self.findings.refuse(ObjectName(kind, item.metadata.namespace, "?", file), "it has no name")
-        count = self.findings.count(kind)
-        count.read += len(named)
+        named = self._named(kind, objects, file)
         if kind == "Pod":
             self.pods.add(named, file)
             self.clues.add_pods(named, file)
@@ -345,8 +345,19 @@ class _Reading:
         elif kind == "IPAddress":
             self.clues.add_ip_addresses(named, file)
         elif kind in {"ConfigMap", "Event"}:
-            opened = sum(self._open(kind, item, file) for item in named)
+            opened, count = sum(self._open(kind, item, file) for item in named), self.findings.count(kind)
             count.read, count.ignored = count.read - len(named) + opened, count.ignored + len(named) - opened
+
+    def _named(self, kind: str, objects: list[Named], file: str) -> list[Named]:
+        """Count objects as read; refuse those without a name."""
+        named = objects
+        if not all(map(_NAME, objects)):
+            named = [item for item in objects if item.metadata.name]
+            for item in objects:
+                if not item.metadata.name:
+                    self.findings.refuse(ObjectName(kind, item.metadata.namespace, "?", file), "it has no name")
+        self.findings.count(kind).read += len(named)
+        return named
 
     def _open(self, kind: str, item: DumpObject, file: str) -> bool:
         """Read an object of a kind of which few matter."""
