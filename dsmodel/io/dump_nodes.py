@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 
@@ -26,6 +27,7 @@ from dsmodel.io.dump_findings import Findings, ObjectName
 from dsmodel.io.dump_objects import Condition, NodeAddress
 
 if TYPE_CHECKING:
+    from msgspec import Raw
     from numpy.typing import NDArray
 
     from dsmodel.io.dump_objects import DumpObject
@@ -61,6 +63,22 @@ class _NodeInfo(Struct, gc=False):
     """``status.nodeInfo``."""
 
     kubeletVersion: str = ""  # noqa: N815 - the API's own spelling
+
+
+class _Fields(Struct, gc=False, array_like=True):
+    """All fields of a Node that count here, decoded together."""
+
+    labels: dict[str, str] | None
+    conditions: list[Condition] | None
+    unschedulable: bool | None
+    allocatable: _Resources | None
+    pod_cidr: str | None
+    pod_cidrs: list[str] | None
+    addresses: list[NodeAddress] | None
+    node_info: _NodeInfo | None
+
+
+_FIELDS = msgspec.json.Decoder(list[_Fields])
 
 
 class NodeRows:
@@ -103,6 +121,7 @@ class NodeRows:
         None
             What is wrong in a Node is a finding.
         """
+        new = []
         for node in nodes:
             about = ObjectName("Node", "", node.metadata.name, file)
             earlier = self._row.setdefault(about.name, len(self.origins))
@@ -111,7 +130,9 @@ class NodeRows:
                 self.findings.duplicate(about, origin)
                 continue
             self.origins.append(about)
-            self._add_one(node, about)
+            new.append((node, about))
+        for fields, (_, about) in zip(self._decode(new), new, strict=True):
+            self._add_one(fields, about)
 
     def table(self) -> Table:
         """Return the Nodes as a table.
@@ -140,62 +161,53 @@ class NodeRows:
         }
         return Table(NODES, columns | self._block_columns(), length=len(self.origins))
 
-    def _add_one(self, node: DumpObject, about: ObjectName) -> None:
-        """Take one Node's fields."""
-        decode, spec, status = self.findings.decode, node.spec, node.status
-        labels = decode(node.metadata.labels, dict[str, str], "metadata.labels", default={}, about=about)
-        conditions = decode(status.conditions, list[Condition], "status.conditions", default=[], about=about)
-        ready = [condition.status == "True" for condition in conditions if condition.type == "Ready"]
-        row = {
-            "name": about.name,
-            "allocatable_pods": self._allocatable(node, about),
-            "zone": next((labels[key] for key in _ZONE_LABELS if key in labels), ""),
-            "node_pool": next((labels[key] for key in NODE_POOL_LABELS if key in labels), ""),
-            "ready": ready[0] if ready else True,
-            "unschedulable": decode(spec.unschedulable, bool, "spec.unschedulable", default=False, about=about),
-        }
-        for name, value in row.items():
-            self._columns[name].append(value)
-        self._blocks.append(self._blocks_of(node, about))
-        self._add_internal(node, about)
-        info = decode(status.node_info, _NodeInfo, "status.nodeInfo", default=_NodeInfo(), about=about)
-        self.kubelet_versions.append(info.kubeletVersion[:_LONGEST_VERSION])
+    def _decode(self, nodes: list[tuple[DumpObject, ObjectName]]) -> list[_Fields]:
+        """Decode the fields of all Nodes together; where one has a wrong type, field by field."""
+        raws = [[raw for raw, _, _ in _raw_fields(node)] for node, _ in nodes]
+        try:
+            return _FIELDS.decode(b"[" + b",".join(b"[" + b",".join(row) + b"]" for row in raws) + b"]")
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            decode = self.findings.decode
+            return [
+                _Fields(*(decode(raw, kind, path, default=None, about=about) for raw, kind, path in _raw_fields(node)))
+                for node, about in nodes
+            ]
 
-    def _allocatable(self, node: DumpObject, about: ObjectName) -> int:
+    def _add_one(self, fields: _Fields, about: ObjectName) -> None:
+        """Take one Node's fields."""
+        labels, columns = fields.labels or {}, self._columns
+        ready = [condition.status == "True" for condition in fields.conditions or () if condition.type == "Ready"]
+        columns["name"].append(about.name)
+        columns["allocatable_pods"].append(self._allocatable(fields.allocatable, about))
+        columns["zone"].append(next((labels[key] for key in _ZONE_LABELS if key in labels), ""))
+        columns["node_pool"].append(next((labels[key] for key in NODE_POOL_LABELS if key in labels), ""))
+        columns["ready"].append(ready[0] if ready else True)
+        columns["unschedulable"].append(fields.unschedulable or False)
+        self._blocks.append(self._blocks_of(fields.pod_cidr or "", fields.pod_cidrs or [], about))
+        # the first of each family; a host name in its place is legal and counts for nothing
+        internal = [entry.address for entry in fields.addresses or () if entry.type == "InternalIP"]
+        self._internal[0].append(next((text for text in internal if ":" not in text), ""))
+        self._internal[1].append(next((text for text in internal if ":" in text), ""))
+        self.kubelet_versions.append(fields.node_info.kubeletVersion[:_LONGEST_VERSION] if fields.node_info else "")
+
+    def _allocatable(self, resources: _Resources | None, about: ObjectName) -> int:
         """Read how many pods the kubelet admits; 0 where it does not say."""
-        path = "status.allocatable.pods"
-        resources = self.findings.decode(
-            node.status.allocatable, _Resources, "status.allocatable", default=_Resources(), about=about
-        )
-        if resources.pods is None:
+        if resources is None or resources.pods is None:
             return 0
         text = str(resources.pods)
         if text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= _LARGEST_COUNT:
             return int(text)
-        message = f"{path}: {text!r} is no whole number of pods; the configured maximum is used"
+        message = f"status.allocatable.pods: {text!r} is no whole number of pods; the configured maximum is used"
         self.findings.add("error", "field-invalid", message, about=about)
         return 0
 
-    def _blocks_of(self, node: DumpObject, about: ObjectName) -> list[str]:
+    def _blocks_of(self, first: str, listed: list[str], about: ObjectName) -> list[str]:
         """Read podCIDRs, or podCIDR."""
-        first = self.findings.decode(node.spec.pod_cidr, str, "spec.podCIDR", default="", about=about)
-        listed: list[str] = self.findings.decode(
-            node.spec.pod_cidrs, list[str], "spec.podCIDRs", default=[], about=about
-        )
         if first and listed and first != listed[0]:
             message = f"spec.podCIDR is {first!r} and spec.podCIDRs begins with {listed[0]!r}; podCIDR is used"
             self.findings.add("warning", "field-invalid", message, about=about)
             return [first]
         return listed or ([first] if first else [])
-
-    def _add_internal(self, node: DumpObject, about: ObjectName) -> None:
-        """Take the first InternalIP of each family; a host name in its place is legal and counts for nothing."""
-        addresses: list[NodeAddress] = self.findings.decode(
-            node.status.addresses, list[NodeAddress], "status.addresses", default=[], about=about
-        )
-        texts = [entry.address for entry in addresses if entry.type == "InternalIP"]
-        self._internal[0].append(next((text for text in texts if ":" not in text), ""))
-        self._internal[1].append(next((text for text in texts if ":" in text), ""))
 
     def _block_columns(self) -> dict[str, NDArray[Any]]:
         """Parse all blocks, family by family."""
@@ -229,3 +241,18 @@ class NodeRows:
     def _report(self, row: int, place: int, message: str) -> None:
         """Name a block that cannot be used."""
         self.findings.add("error", "address-invalid", f"spec.podCIDRs[{place}]: {message}", about=self.origins[row])
+
+
+def _raw_fields(node: DumpObject) -> tuple[tuple[Raw, Any, str], ...]:
+    """List a Node's raw fields in the order of `_Fields`, with type and path."""
+    spec, status = node.spec, node.status
+    return (
+        (node.metadata.labels, dict[str, str], "metadata.labels"),
+        (status.conditions, list[Condition], "status.conditions"),
+        (spec.unschedulable, bool, "spec.unschedulable"),
+        (status.allocatable, _Resources, "status.allocatable"),
+        (spec.pod_cidr, str, "spec.podCIDR"),
+        (spec.pod_cidrs, list[str], "spec.podCIDRs"),
+        (status.addresses, list[NodeAddress], "status.addresses"),
+        (status.node_info, _NodeInfo, "status.nodeInfo"),
+    )

@@ -56,7 +56,7 @@ def test_a_mapped_file_gives_the_same_objects(tmp_path: Path, size: int, options
         json.dumps(pod("alone")),
         listed(*small_cluster())[:-9],
         listed(*small_cluster(), pod("wrong") | {"spec": 7}),
-        listed(*small_cluster()).replace('"kind": "Pod"', '"kind": 7'),
+        listed(*small_cluster()).replace('"kind":"Pod"', '"kind":7'),
     ],
 )
 def test_what_is_odd_in_a_mapped_file_is_left_to_others(tmp_path: Path, text: str) -> None:
