@@ -301,7 +301,7 @@ def read_documents(text: str, file: str) -> list[Entry]:
 
     nodes: list[Any] = []
     try:
-        _check_depth(text, file)
+        _check_syntax(text, file)
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
         try:
             while loader.check_node():
@@ -315,20 +315,21 @@ def read_documents(text: str, file: str) -> list[Entry]:
     return [root for root in roots if root.value is not None]
 
 
-def _check_depth(text: str, file: str) -> None:
-    """Refuse deep nesting before anything walks it."""
+def _check_syntax(text: str, file: str) -> None:
+    """Refuse what is no YAML, and deep nesting, before anything walks it."""
     import yaml
 
-    depth = 0
-    for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-        if isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
-            depth -= 1
-        if depth > _DEEPEST:
-            mark = event.start_mark
-            line = mark.line + 1 if mark else 1
-            raise InvalidConfig(f"{file}, line {line}: is nested more than {_DEEPEST} deep, as no configuration is")
+    depth = document = 0
+    try:
+        for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            document += isinstance(event, yaml.DocumentStartEvent)
+            depth += isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent)
+            depth -= isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent)
+            if depth > _DEEPEST:
+                line = event.start_mark.line + 1 if event.start_mark else 1
+                raise InvalidConfig(f"{file}, line {line}: is nested more than {_DEEPEST} deep, as no configuration is")
+    except yaml.YAMLError as error:
+        raise InvalidConfig(_yaml_words(error, file, document=document)) from None
 
 
 def _yaml_words(error: Exception, file: str, *, document: int) -> str:

@@ -33,7 +33,7 @@ _IMAGE_TAG = re.compile(r":v?(1\.\d+\.\d+)(?:[-_+.][^:/]*)?(?:@.*)?$")
 _ASSIGNMENT = re.compile(r"-?[A-Za-z_][A-Za-z0-9_]*=")
 _FLAG_LINE = re.compile(
     r"(?:ExecStart|Environment)=|\[(?:Unit|Service|Install)\]|--[a-z]|[A-Z_]+=|"
-    r"(?:\S*/)?(?:kube-apiserver|kube-controller-manager|kubelet|kube-proxy):?(?:\s|$)"
+    r"(?:\S*/)?(?:kube-apiserver|kube-controller-manager|kubelet|kube-proxy)(?:\s|$)"
 )
 
 
@@ -220,8 +220,10 @@ def looks_like_flags(text: str) -> bool:
     (True, False)
     """
     for line in text.splitlines():
-        if line.strip() and not line.lstrip().startswith(("#", ";")):
-            return _FLAG_LINE.match(line.strip()) is not None
+        plain = line.strip()
+        # a component with a colon begins flags or a mapping: the next line tells
+        if plain and not plain.startswith(("#", ";")) and plain.removesuffix(":") not in COMPONENTS:
+            return _FLAG_LINE.match(plain) is not None
     return False
 
 
