@@ -1,8 +1,9 @@
 """One range a node, of one family: what every plugin that works from node podCIDRs has underneath.
 
-Promises two ways to choose inside a node's range, both with the effect of one request after the other: ``next`` (from a
-cursor, with wrap, as host-local and OVN-Kubernetes do) and ``scan`` (upward from a random start, with wrap, as Cilium's
-bitmap does). What a range reserves is the plugin's `RangeRule`. Nodes may have ranges of different length, or none.
+Promises three ways to choose inside a node's range, all with the effect of one request after the other: ``next`` (from
+a cursor, with wrap, as host-local and OVN-Kubernetes do), ``scan`` (upward from a random start, with wrap, as Cilium's
+bitmap does) and ``lowest``. What a range reserves is the plugin's `RangeRule`. Nodes may have ranges of different
+length, or none.
 
 It does not know other families. The random starts stand in for the plugin's own generator: each node has its own
 stream, so a batch and single requests draw the same numbers.
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HOST_LOCAL", "NodeRanges", "Pick", "RangeRule", "draws", "pod_cidr_columns"]
 
-Pick: TypeAlias = Literal["next", "scan"]
+Pick: TypeAlias = Literal["next", "scan", "lowest"]
 
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 
@@ -127,7 +128,7 @@ class NodeRanges:
         Of all ranges.
     rule : RangeRule
         What is handed out.
-    pick : {"next", "scan"}
+    pick : {"next", "scan", "lowest"}
         How an address is chosen.
 
     Examples
@@ -219,7 +220,9 @@ class NodeRanges:
         """
         ordinals, ok = np.zeros(len(nodes), np.uint32), np.zeros(len(nodes), np.bool_)
         for members, grid, rows in self._parts(nodes):
-            if self.pick == "next":
+            if self.pick == "lowest":
+                grid.set_cursor(rows, np.zeros(len(rows), np.int64))
+            if self.pick != "scan":
                 ordinals[members], ok[members] = grid.allocate_next(rows)
             else:
                 ordinals[members], ok[members] = self._scan(grid, rows, nodes[members])

@@ -44,7 +44,7 @@ class RangePlugin:
         What of a range is handed out, for each family a pod gets an address of.
     order : sequence of IPFamily, optional
         In which order the families are asked; IPv4 first when not given.
-    pick : {"next", "scan"}
+    pick : {"next", "scan", "lowest"}
         How an address is chosen.
 
     Raises

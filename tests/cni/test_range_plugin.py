@@ -44,8 +44,8 @@ class SlowPlugin:
         free = [o for o in pool if (family, cidr.first + o) not in self.used]
         if not free:
             return None
-        if self.pick == "next":
-            start = self.cursor.get(key, 0)
+        if self.pick != "scan":
+            start = self.cursor.get(key, 0) if self.pick == "next" else 0
         else:
             count = self.drawn.get(key, 0)
             start = pool[0] + int(draws(np.array([node]), np.array([count], np.uint64))[0]) % len(pool)
@@ -71,7 +71,7 @@ class SlowPlugin:
 @given(
     st.sampled_from([HOST_LOCAL, CILIUM]),
     st.permutations([V4, V6]),
-    st.sampled_from(["next", "scan"]),
+    st.sampled_from(["next", "scan", "lowest"]),
     st.lists(
         st.tuples(
             st.sampled_from(["10.0.0.0/29", "10.0.0.8/30", "10.0.0.32/27", "10.0.0.16/31", ""]),
