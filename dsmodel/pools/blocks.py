@@ -51,6 +51,8 @@ class CidrSet(OffsetPool):
     (256, '10.244.0.0/24')
     """
 
+    __slots__ = ("block_prefix_length", "cluster_cidr")
+
     def __init__(self, cluster_cidr: Cidr, block_prefix_length: int) -> None:
         if not cluster_cidr.prefix_length <= block_prefix_length <= cluster_cidr.family.bits:
             raise InvalidInput(

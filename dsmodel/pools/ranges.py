@@ -64,6 +64,8 @@ class AddressRange(OffsetPool):
     '10.96.0.1'
     """
 
+    __slots__ = ("cidr",)
+
     def __init__(  # noqa: PLR0913 - each parameter is a word of the field; all but one have a default
         self,
         cidr: Cidr,
@@ -177,6 +179,8 @@ class PortRange(OffsetPool):
     >>> ports.ports(ports.allocate_next(2))
     array([30086, 30087], dtype=uint16)
     """
+
+    __slots__ = ("first_port", "last_port")
 
     def __init__(
         self,
