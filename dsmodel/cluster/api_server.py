@@ -18,6 +18,7 @@ from dsmodel.addresses.arrays import isin
 from dsmodel.addresses.text import format_addresses
 from dsmodel.cluster.schema import IP_FAMILIES, IP_FAMILY_POLICIES, SERVICE_TYPES, TRAFFIC_POLICIES
 from dsmodel.cluster.state import Cluster
+from dsmodel.errors import InvalidConfig
 from dsmodel.kube.behaviour import behaviour_of
 from dsmodel.kube.control_plane import ControlPlane
 
@@ -50,7 +51,7 @@ def control_plane_of(cluster: Cluster | ClusterConfig, *, rng: np.random.Generat
     Raises
     ------
     InvalidConfig
-        If the API server would not start with the service ranges, for example because none is known.
+        If the API server would not start with the service ranges, or none is known.
 
     Examples
     --------
@@ -62,6 +63,8 @@ def control_plane_of(cluster: Cluster | ClusterConfig, *, rng: np.random.Generat
     ['10.96.0.1']
     """
     config = cluster.config if isinstance(cluster, Cluster) else cluster
+    if not config.service_cidrs:
+        raise InvalidConfig("no service range is known, so no address can be handed out; name one in service_cidrs")
     first, last = config.service_node_port_range
     server = ControlPlane(
         kube_version=config.kube_version,

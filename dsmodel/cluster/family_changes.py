@@ -61,6 +61,8 @@ def set_family_policy(
     ------
     InvalidInput
         If the policy is no word of the API, or a mask has another length than the table.
+    InvalidConfig
+        If no service range is known.
     """
     codes = {word: code for code, word in IP_FAMILY_POLICIES.items() if word}
     if policy not in codes:

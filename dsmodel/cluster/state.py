@@ -436,6 +436,8 @@ class Cluster:
         ------
         InvalidInput
             If the policy is no word of the API, or a mask has another length than the table.
+        InvalidConfig
+            If no service range is known.
 
         Examples
         --------

@@ -415,10 +415,10 @@ class ControlPlane:
         if not isinstance(given, dict):
             raise _mistyped(kind, "metadata", "ObjectMeta")
         for key in _METADATA_TEXTS:
-            if not isinstance(given.get(key) or "", str):
+            if given.get(key) is not None and not isinstance(given[key], str):
                 raise _mistyped(kind, f"metadata.{key}", "string")
         for key in _METADATA_MAPS:
-            entries = given.get(key) or {}
+            entries = {} if given.get(key) is None else given[key]
             if not isinstance(entries, dict) or not all(isinstance(v, str) for kv in entries.items() for v in kv):
                 raise _mistyped(kind, f"metadata.{key}", "map[string]string")
         metadata = dict(given)

@@ -104,7 +104,7 @@ def admission(
     Raises
     ------
     InvalidConfig
-        If the API server would not start with the service ranges, for example because none is known.
+        If the API server would not start with the service ranges, or none is known.
     InvalidInput
         If `manifests` is text or a path; read it first.
 
@@ -277,10 +277,12 @@ _EXPLANATIONS: dict[str, str] = {
     "onfigured on": "the service ranges are {ranges}",
     "may not use IPv": "the service ranges are {ranges}",
     "range is full": "no address is left for it in {ranges}, or no node port in {ports}",
+    "the current range": "the service ranges are {ranges}",
     "valid range": "the service ranges are {ranges}, the node ports {ports}",
     "to release the secondary": "a second address or family goes only with ipFamilyPolicy: SingleStack",
     "primary": "the first address and family of a Service stay as long as it lives; delete it and create it again",
     "immutable": "the first address and family of a Service stay as long as it lives; delete it and create it again",
+    "as indicated by": "clusterIPs and ipFamilies have one order, and those of a Service stay as long as it lives",
     "may not change once set": "the addresses of a Service stay as long as it lives; delete it and create it again",
     "cannot be handled as": "a value has a type that the API cannot decode",
 }
@@ -290,15 +292,8 @@ def _changes(
     asked: Mapping[str, Any], spec: Mapping[str, Any], held: list[int], *, before: Mapping[str, Any] | None
 ) -> tuple[list[str], list[str]]:
     """List what differs from the manifest, or from the Service that existed; and the fields that count as changed."""
-    texts, altered = [], []
-    for field in _FILLED_IN if before is None else _SHOWN_OF_EXISTING:
-        old = asked.get(field) if before is None else before.get(field)
-        if field in spec and spec[field] != old and (before is not None or not old or field == "ipFamilies"):
-            texts.append(f"{field}: {_shown(old)} -> {_shown(spec[field])}")
-        elif before is not None and old and field not in spec:
-            texts.append(f"{field}: {_shown(old)} -> none")
-    if before is not None:
-        altered += [text.partition(":")[0] for text in texts]
+    texts = _filled_in(asked, spec) if before is None else _moved(before, spec)
+    altered = [] if before is None else [text.partition(":")[0] for text in texts]
     for field, value in asked.items():
         if value and field not in _COMPARED_ELSEWHERE and spec.get(field) != value:
             altered.append(field)
@@ -317,10 +312,29 @@ def _changes(
     return list(dict.fromkeys(texts)) if len(texts) > 1 else texts, altered
 
 
+def _filled_in(asked: Mapping[str, Any], spec: Mapping[str, Any]) -> list[str]:
+    """List what a new Service got that its manifest leaves open."""
+    texts = []
+    for field in _FILLED_IN:
+        old = asked.get(field)
+        if field == "clusterIPs" and not old and asked.get("clusterIP"):
+            old = [asked["clusterIP"]]
+        if field in spec and spec[field] != old and (not asked.get(field) or field == "ipFamilies"):
+            texts.append(f"{field}: {_shown(old)} -> {_shown(spec[field])}")
+    return texts
+
+
+def _moved(before: Mapping[str, Any], spec: Mapping[str, Any]) -> list[str]:
+    """List what an existing Service has otherwise than before."""
+    pairs = ((field, before.get(field), spec.get(field)) for field in _SHOWN_OF_EXISTING)
+    return [f"{field}: {_shown(old)} -> {_shown(new) if new else 'none'}" for field, old, new in pairs if old != new]
+
+
 def _merged_ports(spec: Mapping[str, Any], before: Mapping[str, Any]) -> Any:
     """Give the ports of a manifest the node ports that the Service holds."""
     ports = spec.get("ports") or []
-    if not isinstance(ports, list) or (spec.get("type") or before.get("type")) not in {"NodePort", "LoadBalancer"}:
+    kind = spec.get("type") or before.get("type")
+    if not isinstance(ports, list) or not isinstance(kind, str) or kind not in {"NodePort", "LoadBalancer"}:
         return ports
     held = before.get("ports") or []
     named = {port.get("nodePort") for port in ports if isinstance(port, dict)}
