@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dsmodel.addresses.cidr import Cidr, IPFamily
     from dsmodel.addresses.text import format_addresses, parse_addresses
     from dsmodel.cluster import examples
+    from dsmodel.cluster.checks.audit import check
     from dsmodel.cluster.state import Cluster
     from dsmodel.cluster.table import Table
     from dsmodel.io.configs import read_config
@@ -52,6 +53,7 @@ __all__ = [
     "Table",
     "__version__",
     "addresses_in",
+    "check",
     "check_config",
     "check_flags",
     "cni",
@@ -84,6 +86,7 @@ _DOORS = {
     "PortRange": "pools.ranges",
     "Table": "cluster.table",
     "addresses_in": "addresses.arrays",
+    "check": "cluster.checks.audit",
     "check_config": "kube.config_checks",
     "check_flags": "kube.flags",
     "cni": "",

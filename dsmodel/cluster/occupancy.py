@@ -92,7 +92,6 @@ def occupy_all(cluster: Cluster) -> list[Finding]:
         What fits no pool is a finding.
     """
     nodes = cluster.nodes
-    findings = checks.nodes_findings(nodes, cluster.config)
     for family, end in ENDS.items():
         present = nodes[f"has_pod_cidr_{end}"]
         bases = nodes[f"pod_cidr_{end}"]
@@ -110,11 +109,8 @@ def occupy_all(cluster: Cluster) -> list[Finding]:
     inside = occupy_pods(cluster)
     for blocks_of_family in cluster.pod_blocks.values():
         blocks_of_family.continue_behind_highest()
-    findings += checks.pods_findings(cluster.pods, nodes, inside)
     occupy_services(cluster)
-    findings += checks.services_findings(
-        cluster.services, node_ports=cluster.node_ports, ranges=cluster.service_ranges, config=cluster.config
-    )
+    findings = checks.findings_at_reading(cluster, inside)
     duplicates = {"pod-address-duplicate", "cluster-ip-duplicate", "node-port-duplicate"}
     cluster.shared_addresses = any(rule in duplicates for _, rule, _, _ in findings)
     return findings

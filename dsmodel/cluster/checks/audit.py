@@ -1,0 +1,168 @@
+"""Audit a cluster: every rule in one list, judged now, and what only a dump could show.
+
+Promises that a rule is judged against the cluster as it is, changes since it was read included, that nothing is found
+twice, and that the worst comes first. Findings of the reader that no rule here covers are carried over unless they are
+for information only; they are as old as the reading.
+
+What it does not know: firewalls, allow-lists, plugins other than host-local.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from dsmodel.addresses.cidr import Cidr
+from dsmodel.cluster.checks.nodes import NODE_RULES
+from dsmodel.cluster.checks.pods import POD_RULES
+from dsmodel.cluster.checks.ranges import RANGE_RULES
+from dsmodel.cluster.checks.rules import NamedRange, Subject
+from dsmodel.cluster.checks.services import SERVICE_RULES
+from dsmodel.errors import CheckFailed, InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from dsmodel.addresses.cidr import IPFamily
+    from dsmodel.cluster.checks.rules import Finding
+    from dsmodel.cluster.state import Cluster
+
+__all__ = ["RULES", "check", "findings_at_reading"]
+
+RULES = (*NODE_RULES, *POD_RULES, *SERVICE_RULES, *RANGE_RULES)
+
+_COLUMNS = ("severity", "rule", "object", "message", "fix", "source")
+_RANK = {"fatal": 0, "error": 1, "warning": 2, "info": 3}
+_FAILS = {"fatal", "error"}
+
+
+def check(
+    cluster: Cluster,
+    *,
+    peers: Iterable[str | Cidr] | Mapping[str, Any] = (),
+    reserved: Iterable[str | Cidr] | Mapping[str, Any] = (),
+    host_local: Mapping[str, Mapping[str, Mapping[str, str]]] | None = None,
+    strict: bool = False,
+) -> pd.DataFrame:
+    """Tell what is unsound about a cluster.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        Any cluster, read or made.
+    peers : iterable of str or Cidr, or mapping of str to CIDR or CIDRs
+        Networks that the cluster reaches: other clusters, VPCs, sites; by name if a mapping.
+    reserved : iterable of str or Cidr, or mapping of str to CIDR or CIDRs
+        Ranges kept for something else.
+    host_local : mapping of str to mapping, optional
+        Node name to the state of host-local on that node, from `dsmodel.cni.host_local.read_state`; shows leaks.
+    strict : bool, default False
+        Raise where anything of severity fatal or error is found.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``severity`` (fatal, error, warning, info), ``rule``, ``object``, ``message``, ``fix``, ``source``; the worst
+        first, then by rule, object and message. `RULES` lists the rules. Of very many objects that break one rule the
+        first hundred are named and the rest counted.
+
+    Raises
+    ------
+    CheckFailed
+        With `strict`, where anything of severity fatal or error is found; its ``findings`` are the frame.
+    InvalidCidr
+        A peer or reserved range is no CIDR.
+    InvalidInput
+        ``host_local`` names a node the cluster does not have.
+
+    Examples
+    --------
+    >>> from dsmodel import Cluster, ClusterConfig
+    >>> config = ClusterConfig.of(cluster_cidrs=["10.244.0.0/16"], node_cidr_mask_sizes={"IPv4": 26})
+    >>> cluster = Cluster(config)
+    >>> _ = cluster.add_nodes(2)
+    >>> found = check(cluster, peers={"office": "10.244.128.0/17"})
+    >>> found[["severity", "rule"]].to_numpy().tolist()
+    [['error', 'peer-overlap'], ['warning', 'max-pods-above-block']]
+    >>> found["message"][1]
+    '110 pods against 61 usable addresses of a /26 (IPv4; 2 nodes, Node/node-0 the first of them)'
+    """
+    subject = Subject(cluster, _named("Peer", peers), _named("Reserved", reserved), dict(host_local or {}))
+    unknown = sorted(set(subject.host_local) - {str(name) for name in cluster.nodes["name"].tolist()})
+    if unknown:
+        raise InvalidInput(f"host_local: no node is named {unknown[0]!r}; its keys are names of nodes")
+    rows = [
+        (rule.severity, rule.name, thing, message, rule.fix, rule.source)
+        for rule in RULES
+        for thing, message in rule.find(subject)
+    ]
+    rows = sorted({*rows, *_carried(cluster)}, key=lambda row: (_RANK[row[0]], *row[1:]))
+    frame = pd.DataFrame(rows, columns=list(_COLUMNS), dtype="str")
+    wrong = frame[frame["severity"].isin(_FAILS)]
+    if strict and len(wrong):
+        first = wrong.iloc[0]
+        more = f", and {len(wrong) - 1:,} more" if len(wrong) > 1 else ""
+        raise CheckFailed(f"{first['object']}: {first['message']} ({first['rule']}){more}; {first['fix']}", frame)
+    return frame
+
+
+def findings_at_reading(cluster: Cluster, inside: Mapping[IPFamily, NDArray[np.bool_]]) -> list[Finding]:
+    """Judge the rules that hold for any tables, when they become a cluster.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        Its pools hold what the tables show.
+    inside : mapping of IPFamily to ndarray of bool
+        Whether each pod's address lies in its node's block, worked out when they were put there.
+
+    Returns
+    -------
+    list of (severity, rule, object, message)
+        In the order of `RULES`.
+
+    Raises
+    ------
+    None
+        Every cluster has an answer.
+    """
+    subject = Subject(cluster, places=inside)
+    return [finding for rule in RULES if rule.at_reading for finding in rule.findings(subject)]
+
+
+def _carried(cluster: Cluster) -> list[tuple[str, str, str, str, str, str]]:
+    """Return what the reader found and no rule covers."""
+    judged = {rule.name for rule in RULES}
+    frame = cluster.findings.to_frame()
+    kept = frame[~frame["rule"].isin(judged) & (frame["severity"] != "info")]
+    return [
+        (
+            str(row.severity),
+            row.rule,
+            row.object,
+            row.message,
+            "",
+            f"read from {row.file}" if row.file else "the reader",
+        )
+        for row in kept.itertuples()
+    ]
+
+
+def _named(kind: str, ranges: Iterable[str | Cidr] | Mapping[str, Any]) -> tuple[NamedRange, ...]:
+    """Read ranges with or without names."""
+    if isinstance(ranges, str | Cidr):
+        ranges = [ranges]
+    if not isinstance(ranges, Mapping):
+        return tuple(NamedRange(kind, str(cidr), _cidr(cidr)) for cidr in ranges)
+    listed = ((name, [given] if isinstance(given, str | Cidr) else given) for name, given in ranges.items())
+    return tuple(NamedRange(kind, str(name), _cidr(cidr)) for name, cidrs in listed for cidr in cidrs)
+
+
+def _cidr(given: str | Cidr) -> Cidr:
+    """Read one range."""
+    return given if isinstance(given, Cidr) else Cidr(given)
