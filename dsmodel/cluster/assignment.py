@@ -18,7 +18,7 @@ from dsmodel.addresses.cidr import IPFamily
 from dsmodel.addresses.text import parse_cidrs
 from dsmodel.cluster.block_column import BlockColumn, frozen, narrowest
 from dsmodel.cluster.occupancy import ENDS, mark_blocks, occupy_pods, occupy_services
-from dsmodel.cluster.outcome import Outcome, grant_by_need, grant_by_node
+from dsmodel.cluster.outcome import Outcome, grant_by_need, grant_by_node, rows_asked
 from dsmodel.cluster.schema import IP_FAMILIES, NODE_PORTS, NODES, PODS, SERVICES
 from dsmodel.cluster.service_families import decide_many
 from dsmodel.cluster.table import Table
@@ -609,23 +609,6 @@ def _take_ports(
 
 
 # rows --------------------------------------------------------------------------------------------------------------
-
-
-def rows_asked(asked: NDArray[Any], n: int, table: str) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
-    """Turn rows or a mask into different rows that exist, ascending, and a reason for each one asked for."""
-    if asked.dtype == np.bool_:
-        if asked.shape != (n,):
-            raise InvalidInput(f"{table}: a mask needs {n} booleans, got shape {asked.shape}")
-        rows = np.flatnonzero(asked)
-        return rows, np.zeros(len(rows), np.uint8)
-    if asked.ndim != 1 or (asked.size and asked.dtype.kind not in "iu"):
-        raise InvalidInput(f"{table}: expected rows or a mask, got {asked.dtype} of shape {asked.shape}")
-    rows = asked.astype(np.intp)
-    reason = np.full(len(rows), Reason.NOT_FOUND, np.uint8)
-    inside = np.flatnonzero((rows >= 0) & (rows < n))
-    different, first = np.unique(rows[inside], return_index=True)
-    reason[inside[first]] = Reason.OK
-    return different, reason
 
 
 def _spread(values: Any, name: str, n: int) -> NDArray[Any]:

@@ -17,8 +17,7 @@ import numpy as np
 
 from dsmodel.cluster import occupancy
 from dsmodel.cluster.api_server import control_plane_of
-from dsmodel.cluster.assignment import rows_asked
-from dsmodel.cluster.outcome import Outcome, grant_by_need
+from dsmodel.cluster.outcome import Outcome, grant_by_need, rows_asked
 from dsmodel.cluster.schema import IP_FAMILIES, IP_FAMILY_POLICIES, SERVICE_TYPES, TRAFFIC_POLICIES
 from dsmodel.errors import InvalidInput, Reason
 from dsmodel.kube.services.batch import decide_batch

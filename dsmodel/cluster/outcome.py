@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from dsmodel.errors import Reason
+from dsmodel.errors import InvalidInput, Reason
 from dsmodel.pools.arrivals import Arrivals
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from numpy.typing import NDArray
 
-__all__ = ["Outcome", "grant_by_need", "grant_by_node"]
+__all__ = ["Outcome", "grant_by_need", "grant_by_node", "rows_asked"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +114,50 @@ class Outcome:
         """
         reasons = pd.Categorical.from_codes(self.reason, categories=pd.Index([reason.name for reason in Reason]))
         return pd.DataFrame({"ok": self.ok, "reason": reasons, "row": self.rows})
+
+
+def rows_asked(asked: NDArray[Any], n: int, table: str) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
+    """Turn rows or a mask into different rows that exist, and a reason for each one asked for.
+
+    Parameters
+    ----------
+    asked : ndarray of int or bool
+        Rows, or a mask of the whole table.
+    n : int
+        Rows of the table.
+    table : str
+        Its name, for messages.
+
+    Returns
+    -------
+    rows : ndarray of intp
+        Those that exist, ascending, each once.
+    reason : ndarray of uint8
+        For each one asked for: OK, or NOT_FOUND for rows that are not there and for the second mention of one.
+
+    Raises
+    ------
+    InvalidInput
+        If a mask has another length than the table, or the values are neither rows nor a mask.
+
+    Examples
+    --------
+    >>> [values.tolist() for values in rows_asked(np.array([2, 0, 2, 9]), 3, "pods")]
+    [[0, 2], [0, 0, 8, 8]]
+    """
+    if asked.dtype == np.bool_:
+        if asked.shape != (n,):
+            raise InvalidInput(f"{table}: a mask needs {n} booleans, got shape {asked.shape}")
+        rows = np.flatnonzero(asked)
+        return rows, np.zeros(len(rows), np.uint8)
+    if asked.ndim != 1 or (asked.size and asked.dtype.kind not in "iu"):
+        raise InvalidInput(f"{table}: expected rows or a mask, got {asked.dtype} of shape {asked.shape}")
+    rows = asked.astype(np.intp)
+    reason = np.full(len(rows), Reason.NOT_FOUND, np.uint8)
+    inside = np.flatnonzero((rows >= 0) & (rows < n))
+    different, first = np.unique(rows[inside], return_index=True)
+    reason[inside[first]] = Reason.OK
+    return different, reason
 
 
 def grant_by_node(
