@@ -36,7 +36,8 @@ def rows(*, quick: bool = False) -> Iterator[Row]:
     yield _scan_sequence(20, 500_000, rounds)
     if not quick:
         yield _scan_sequence(24, 10_000_000, 5)
-    yield from _one_at_a_time(rounds)
+    yield from _one_at_a_time()
+    yield from _one_scan(rounds)
     yield _churn(1_000_000 if quick else 10_000_000, 50_000 if quick else 500_000)
     yield from _grid(quick=quick, rounds=rounds)
 
@@ -62,8 +63,11 @@ def _fresh(pool: OffsetPool) -> OffsetPool:
 
 
 def _lowest(bits: int, n: int, rounds: int) -> Row:
-    size, used = 1 << bits, _used(bits)
+    size = 1 << bits
+    used = np.union1d(_used(bits), np.array([0, size - 1], dtype=np.uint64))  # hosts() leaves the two ends out
     pool = _pool(bits, "lowest")
+    pool.occupy(used)
+    pool.free_offsets(1)
     bitmap = pyroaring.BitMap(used.astype(np.uint32))
     bits_used = bitarray(size)
     bits_used.setall(0)
@@ -84,16 +88,18 @@ def _lowest(bits: int, n: int, rounds: int) -> Row:
         used_now[: int(out[-1]) + 1] = 1
         return out
 
-    def hosts(used_now: set[int]) -> np.ndarray:
+    def hosts(used_now: set[ipaddress.IPv4Address]) -> list[ipaddress.IPv4Address]:
         out = []
-        for address in ipaddress.ip_network(f"0.0.0.0/{32 - bits}"):
-            value = int(address)
-            if value not in used_now:
-                used_now.add(value)
-                out.append(value)
+        for address in ipaddress.IPv4Network((0, 32 - bits)).hosts():
+            if address not in used_now:
+                used_now.add(address)
+                out.append(address)
                 if len(out) == n:
                     break
-        return np.array(out)
+        return out
+
+    def equal(ours: np.ndarray, theirs: Any) -> bool:
+        return np.array_equal(ours, list(map(int, theirs)) if isinstance(theirs, list) else theirs)
 
     peers: dict[str, Callable[..., Any]] = {"pyroaring": roaring, "bitarray": bits_search}
     prepare: dict[str, Callable[[], Any]] = {
@@ -103,8 +109,10 @@ def _lowest(bits: int, n: int, rounds: int) -> Row:
     }
     goals = {"pyroaring": 3.0, "bitarray": 15.0}
     if bits <= 20:
-        peers["ipaddress"], prepare["ipaddress"], goals["ipaddress"] = hosts, lambda: set(used.tolist()), 800.0
-    result = race(lambda fresh: fresh.allocate_next(n), peers, items=n, prepare=prepare, rounds=rounds)
+        taken = set(map(ipaddress.IPv4Address, used.tolist()))
+        peers["ipaddress hosts() + set"], prepare["ipaddress hosts() + set"] = hosts, taken.copy
+        goals["ipaddress hosts() + set"] = 800.0
+    result = race(lambda fresh: fresh.allocate_next(n), peers, items=n, prepare=prepare, rounds=rounds, equal=equal)
     return Row("lowest free", f"{n:,} of 2^{bits}", result.own_ns, result.peers, goals)
 
 
@@ -232,57 +240,78 @@ def _scan_sequence(bits: int, n: int, rounds: int) -> Row:
     return Row("Kubernetes' law, exact sequence", f"{n:,} of 2^{bits}", result.own_ns, result.peers)
 
 
-def _one_at_a_time(rounds: int) -> Iterator[Row]:
-    calls, bits = 10_000, 20
+class _AddressPool:
+    """The standard library's way: an iterator over the addresses and the set of those in use."""
 
-    def own(pool: OffsetPool) -> list[int]:
-        allocate_next = pool.allocate_next
-        return [allocate_next() for _ in range(calls)]
+    def __init__(self, bits: int, used: set[ipaddress.IPv4Address]) -> None:
+        self.addresses, self.used = iter(ipaddress.IPv4Network((0, 32 - bits))), used
 
-    def hosts(state: tuple[Any, set[int]]) -> list[int]:
-        addresses, used_now = state
+    def allocate_next(self) -> ipaddress.IPv4Address:
+        """Return the lowest address not in use."""
+        for address in self.addresses:
+            if address not in self.used:
+                self.used.add(address)
+                return address
+        raise LookupError
+
+
+class _NumberPool:
+    """The same with a set of numbers, whose hash costs less than an address's."""
+
+    def __init__(self, bits: int, used: set[int]) -> None:
+        self.addresses, self.used = iter(ipaddress.IPv4Network((0, 32 - bits))), used
+
+    def allocate_next(self) -> int:
+        """Return the lowest address not in use."""
+        for address in self.addresses:
+            number = int(address)
+            if number not in self.used:
+                self.used.add(number)
+                return number
+        raise LookupError
+
+
+def _one_at_a_time() -> Iterator[Row]:
+    """One call after the other: 10,000 at 25% used, and 1,000 on each of 10 pools at 99.9% used."""
+    bits, used, order = 20, _used(20), np.random.default_rng(2).permutation(1 << 20).astype(np.uint64)
+    numbers = set(used.tolist())
+    objects = set(map(ipaddress.IPv4Address, numbers))
+
+    def own(pools: list[OffsetPool], calls: int) -> list[int]:
         out = []
-        for _ in range(calls):
-            for address in addresses:
-                value = int(address)
-                if value not in used_now:
-                    used_now.add(value)
-                    out.append(value)
-                    break
+        for pool in pools:
+            allocate_next = pool.allocate_next
+            out += [allocate_next() for _ in range(calls)]
         return out
 
-    used = _used(bits)
-    full = np.random.default_rng(2).permutation(1 << bits)
-    cases = {"25% used": used, "99.9% used": np.sort(full[: int(0.999 * (1 << bits)) - calls])}
-    cases["99.9% used"] = np.setdiff1d(np.arange(1 << bits), full[: calls + (1 << bits) // 1000]).astype(np.uint64)
-    first = 0.0
-    for name, taken in cases.items():
-        pool = OffsetPool(1 << bits, strategy="lowest")
-        pool.occupy(taken)
+    def drawn(pool: _AddressPool | _NumberPool) -> list[int]:
+        allocate_next = pool.allocate_next
+        return [allocate_next() for _ in range(10_000)]
 
-        def prepare(pool: OffsetPool = pool) -> OffsetPool:
-            twin = pool.copy()
-            twin._slots._own_flat()  # noqa: SLF001 - as it is while single calls use it
-            return twin
+    def equal(ours: list[int], theirs: list[Any]) -> bool:
+        return ours == list(map(int, theirs))
 
-        peers = {"ipaddress iterator + set": hosts} if name == "25% used" else {}
-        result = race(
-            own,
-            peers,
-            items=calls,
-            prepare={
-                "own": prepare,
-                "ipaddress iterator + set": lambda: (iter(ipaddress.ip_network("0.0.0.0/12")), set(used.tolist())),
-            },
-            rounds=rounds,
-        )
-        if not first:
-            first = result.own_ns
-            goals, limits = {"ipaddress iterator + set": 4.0}, {"own ns": 250.0}
-            yield Row("one allocation, lowest", f"2^{bits}, {name}", result.own_ns, result.peers, goals, limits=limits)
-        else:
-            yield Row("one allocation, lowest", f"2^{bits}, {name}", result.own_ns, limits={"own ns": 2 * first})
-    yield from _one_scan(rounds)
+    prepare: dict[str, Callable[[], Any]] = {
+        "own": lambda: [_single(used)],
+        "ipaddress iterator + set": lambda: _AddressPool(bits, objects.copy()),
+        "the same, set of int": lambda: _NumberPool(bits, numbers.copy()),
+    }
+    peers = dict.fromkeys(list(prepare)[1:], drawn)
+    quarter = race(lambda one: own(one, 10_000), peers, items=10_000, prepare=prepare, rounds=25, equal=equal)
+    goals, limits = {"ipaddress iterator + set": 4.0}, {"own ns": 250.0}
+    yield Row("one allocation, lowest", "2^20, 25% used", quarter.own_ns, quarter.peers, goals, limits=limits)
+    taken = order[: int(0.999 * (1 << bits))]
+    full = race(
+        lambda ten: own(ten, 1_000), {}, items=10_000, prepare=lambda: [_single(taken) for _ in range(10)], rounds=15
+    )
+    yield Row("one allocation, lowest", "2^20, 99.9% used", full.own_ns, limits={"own ns": 2 * quarter.own_ns})
+
+
+def _single(taken: np.ndarray) -> OffsetPool:
+    """Return a pool in the form it has while single calls use it."""
+    pool = OffsetPool(1 << 20, strategy="lowest")
+    pool.occupy(taken)
+    return pool
 
 
 def _one_scan(rounds: int) -> Iterator[Row]:

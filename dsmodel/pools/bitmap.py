@@ -33,6 +33,7 @@ _NEAR = 4096
 """Slots looked at beyond the share of the pool that should hold what is asked for."""
 
 _ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
+_EIGHT_USED = np.uint64(0x0101_0101_0101_0101)
 _CROWD = 16
 """From one start in 16 slots on, counting the starts at each slot is cheaper than sorting them."""
 
@@ -117,13 +118,29 @@ class Bitmap:
         self._own_flat()
         slots = length * self.size // (self.size - self.used)
         end = min(slot + min(slots, _HUGE_PAGE), stop)
-        taken = np.flatnonzero(~self._view[slot:end])
-        taken += slot
-        self._view[slot:end] = True
+        taken = self._few_free(slot, end) if slots > _CROWD * length else self._free_slots(slot, end)
+        self._view[taken] = True
         self.used += len(taken)
         if self._hint == slot:
             self._hint = end
         return taken.view(np.uint64)
+
+    def _free_slots(self, start: int, stop: int) -> NDArray[np.int64]:
+        """Return the free slots in ``[start, stop)`` of the unpacked form."""
+        found = np.flatnonzero(~self._view[start:stop])
+        found += start
+        return found
+
+    def _few_free(self, start: int, stop: int) -> NDArray[np.int64]:
+        """Return the same where few are free: of eight slots in use at once nothing more is asked."""
+        first, last = (start + 7) & ~7, stop & ~7
+        if first >= last:
+            return self._free_slots(start, stop)
+        middle = self._view[first:last]
+        words = np.flatnonzero(middle.view(np.uint64) != _EIGHT_USED)
+        found = np.flatnonzero(~middle.reshape(-1, 8)[words])
+        inside = (words[found >> 3] << 3) + (found & 7) + first
+        return np.concatenate([self._free_slots(start, first), inside, self._free_slots(last, stop)])
 
     def has_one(self, slot: int) -> bool:
         """Tell whether a slot is in use."""

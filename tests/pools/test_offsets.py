@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from contracts.pool_contract import PoolContract, machine
 
-from dsmodel.errors import InvalidInput, NotInRange
+from dsmodel.errors import InvalidInput, NotInRange, PoolFull
 from dsmodel.pools.offsets import OffsetPool
 
 BANDED = {"usable": 90, "first": 1, "band_offset": 16}
@@ -181,6 +181,18 @@ def test_what_is_granted_is_the_callers_to_change(strategy, storage, order, firs
     taken[:] = 4999
     assert pool.snapshot() == before
     np.testing.assert_array_equal(pool.used_offsets(), used)
+
+
+@pytest.mark.parametrize("free", [0.002, 0.03, 0.2])
+@pytest.mark.parametrize("strategy", ["lowest", "next"])
+def test_single_calls_find_every_offset_of_a_nearly_full_pool(strategy, free):
+    usable = 50_003
+    wanted = np.flatnonzero(np.random.default_rng(6).random(usable) < free)
+    pool = OffsetPool(usable, strategy=strategy)
+    pool.occupy(np.setdiff1d(np.arange(usable), wanted))
+    assert [pool.allocate_next() for _ in wanted] == wanted.tolist()
+    with pytest.raises(PoolFull, match="all 50003 usable offsets are in use"):
+        pool.allocate_next()
 
 
 @pytest.mark.parametrize("storage", ["dense", "sparse"])
