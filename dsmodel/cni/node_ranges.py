@@ -33,6 +33,7 @@ __all__ = ["HOST_LOCAL", "NodeRanges", "Pick", "RangeRule", "draws", "pod_cidr_c
 
 Pick: TypeAlias = Literal["next", "scan", "lowest"]
 
+_REACH = 1 << 32  # ordinals a grid tracks; starts are drawn among them
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -436,7 +437,7 @@ class NodeRanges:
         ranks = Arrivals.of(nodes).ranks
         order = np.argsort(ranks, kind="stable")
         low = self.rule.first if grid.width > self.rule.whole else 0
-        width = max(1, grid.usable + len(self.rule.ordinals))
+        width = min(max(1, grid.usable + len(self.rule.ordinals)), _REACH)
         for members in np.split(order, np.cumsum(np.bincount(ranks))[:-1]) if len(order) else ():
             start = low + (draws(nodes[members], self._drawn[nodes[members]]) % np.uint64(width)).astype(np.int64)
             self._drawn[nodes[members]] += np.uint64(1)
