@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dsmodel.cluster.checks.audit import check
     from dsmodel.cluster.state import Cluster
     from dsmodel.cluster.table import Table
+    from dsmodel.cluster.verification import verify
     from dsmodel.io.configs import read_config
     from dsmodel.io.kubectl import read_cluster
     from dsmodel.io.manifests import read_manifests, write_manifests
@@ -68,6 +69,7 @@ __all__ = [
     "read_config",
     "read_manifests",
     "reports",
+    "verify",
     "write_manifests",
 ]
 
@@ -101,6 +103,7 @@ _DOORS = {
     "read_config": "io.configs",
     "read_manifests": "io.manifests",
     "reports": "",
+    "verify": "cluster.verification",
     "write_manifests": "io.manifests",
 }
 

@@ -140,16 +140,10 @@ def _carried(cluster: Cluster) -> list[tuple[str, str, str, str, str, str]]:
     judged = {rule.name for rule in RULES}
     frame = cluster.findings.to_frame()
     kept = frame[~frame["rule"].isin(judged) & (frame["severity"] != "info")]
+    columns = [[str(value) for value in kept[name]] for name in ("severity", "rule", "object", "message", "file")]
     return [
-        (
-            str(row.severity),
-            row.rule,
-            row.object,
-            row.message,
-            "",
-            f"read from {row.file}" if row.file else "the reader",
-        )
-        for row in kept.itertuples()
+        (severity, rule, thing, message, "", f"read from {file}" if file else "the reader")
+        for severity, rule, thing, message, file in zip(*columns, strict=True)
     ]
 
 

@@ -211,8 +211,8 @@ def _one_family(subject: Subject) -> list[Breach]:
         lambda row: (
             f"Node/{nodes['name'][row]}",
             (
-                f"has only an {'IPv4' if has_v4[row] else 'IPv6'} podCIDR in a cluster of {cidrs[0]} and {cidrs[1]}, and "
-                "podCIDRs cannot change once set"
+                f"has only an {'IPv4' if has_v4[row] else 'IPv6'} podCIDR in a cluster of {cidrs[0]} and {cidrs[1]}, "
+                "and podCIDRs cannot change once set"
             ),
         ),
     )
@@ -238,8 +238,8 @@ def _shared_units(subject: Subject) -> list[Breach]:
                 f"Node/{names[rows[places[unit][0]]]}",
                 (
                     f"podCIDR {cidr_text(bases, lengths, places[unit][0])} lies with {places[unit][1] - 1} more in one "
-                    f"/{blocks.block_prefix_length} unit of node IPAM, {blocks.block(unit)}: deleting one of these nodes "
-                    "frees the whole unit, and the next node gets a podCIDR that overlaps the others"
+                    f"/{blocks.block_prefix_length} unit of node IPAM, {blocks.block(unit)}: deleting one of these "
+                    "nodes frees the whole unit, and the next node gets a podCIDR that overlaps the others"
                 ),
             ),
         )

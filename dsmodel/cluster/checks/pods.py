@@ -125,8 +125,8 @@ def _files_left_behind(subject: Subject) -> list[Breach]:
                 (
                     f"Node/{name}",
                     (
-                        f"host-local holds {len(held):,} addresses for {pods:,} pods: {len(lost):,} belong to containers "
-                        f"that are gone: {text}"
+                        f"host-local holds {len(held):,} addresses for {pods:,} pods: {len(lost):,} belong to "
+                        f"containers that are gone: {text}"
                     ),
                 )
             )
