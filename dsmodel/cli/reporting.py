@@ -128,7 +128,7 @@ def _read(question: str, dumps: tuple[str, ...], kube_version: str | None) -> _A
 
 def _exit(answer: _Answer, *, strict: bool) -> None:
     """End with 1 where the caller wants errors in the cluster to fail a build."""
-    if strict and (answer.frames["findings"]["severity"] == "error").any():
+    if strict and answer.frames["findings"]["severity"].isin(("fatal", "error")).any():
         sys.exit(1)
 
 
@@ -166,7 +166,7 @@ def _limits_text(answer: _Answer, *, width: int) -> str:
     from dsmodel.reports import tables
 
     found = answer.frames["findings"]
-    errors = int((found["severity"] == "error").sum())
+    errors = int(found["severity"].isin(("fatal", "error")).sum())
     mark = lambda line: click.style(line, fg="red", bold=True)  # noqa: E731 - names what is done to one line
     parts = [
         filled(answer.summary, width=width),
