@@ -117,7 +117,7 @@ class Bitmap:
             return np.empty(0, dtype=np.uint64)
         self._own_flat()
         slots = length * self.size // (self.size - self.used)
-        end = min(slot + min(slots, _HUGE_PAGE), stop)
+        end = min(slot + min(slots, _AT_ONCE), stop)
         taken = self._few_free(slot, end) if slots > _CROWD * length else self._free_slots(slot, end)
         self._view[taken] = True
         self.used += len(taken)
