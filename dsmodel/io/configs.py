@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     Place = str | os.PathLike[str] | IO[Any]
 
-__all__ = ["WrittenConfig", "is_config", "read_config", "read_written"]
+__all__ = ["WrittenConfig", "is_config", "read_config", "read_texts", "read_written"]
 
 _SUFFIXES: Final = (".yaml", ".yml", ".json", ".conf", ".env", ".service", ".flags")
 _GROUPS: Final = ("kubeadm.k8s.io/", "kubelet.config.k8s.io/", "kubeproxy.config.k8s.io/")
@@ -141,7 +141,7 @@ def read_written(places: Place | Iterable[Place], *, kube_version: str | KubeVer
     late: list[Entry] = []
     single = isinstance(places, str | os.PathLike) or hasattr(places, "read")
     listed = [cast("Place", places)] if single else list(cast("Iterable[Place]", places))
-    for text, file in (pair for place in listed for pair in _texts(place)):
+    for text, file in (pair for place in listed for pair in read_texts(place)):
         if looks_like_flags(text):
             add_command_lines(sheet, text, file)
         else:
@@ -211,8 +211,32 @@ def _is_config_head(head: bytes) -> bool:
     return any(f"{name}" in text for name in (*COMPONENTS, "cluster-cidr", "service-cidr", "node-ip", "kubelet-arg"))
 
 
-def _texts(place: Place) -> Iterator[tuple[str, str]]:
-    """Read every file there is, with its name."""
+def read_texts(place: Place) -> Iterator[tuple[str, str]]:
+    """Read a configuration file, or those of a folder, as text.
+
+    Parameters
+    ----------
+    place : path or file object
+        A file, a folder, an open file, ``"-"``.
+
+    Yields
+    ------
+    tuple of str
+        Text, and the name for messages.
+
+    Raises
+    ------
+    InvalidConfig
+        If it cannot be read, is too long, or is no text.
+    InvalidInput
+        If it is neither a path nor an open file.
+
+    Examples
+    --------
+    >>> import io
+    >>> list(read_texts(io.StringIO("a: 1")))
+    [('a: 1', '<stream>')]
+    """
     if place == "-":
         yield decode_text(sys.stdin.buffer.read(), "<stdin>"), "<stdin>"
         return
