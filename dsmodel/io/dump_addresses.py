@@ -88,8 +88,8 @@ def read_pairs(firsts: Sequence[str], seconds: Sequence[str]) -> AddressPairs:
         ipv6=np.where(first.is_ipv6, first.ipv6, second.ipv6),
         has_ipv6=either[1],
         primary=primary,
-        invalid_first=~known_first & _present(firsts),
-        invalid_second=~known_second & _present(seconds),
+        invalid_first=_among_present(firsts, ~known_first),
+        invalid_second=_among_present(seconds, ~known_second),
         same_family=(first.is_ipv4 & second.is_ipv4) | (first.is_ipv6 & second.is_ipv6),
     )
 
@@ -103,12 +103,12 @@ def _read_column(texts: Sequence[str]) -> MixedAddresses:
     if not sample:
         return MixedAddresses(empty(n, IPFamily.IPV4), none, empty(n, IPFamily.IPV6), none)
     column, valid = parse_addresses(texts, family=family, syntax="sloppy", on_invalid="mask")
-    if (_present(texts) & ~valid).any():
+    if _among_present(texts, ~valid).any():
         return parse_mixed(texts, syntax="sloppy", on_invalid="mask")
     found = {family: (column, valid), other: (empty(n, other), none)}
     return MixedAddresses(*found[IPFamily.IPV4], *found[IPFamily.IPV6])
 
 
-def _present(texts: Sequence[str]) -> NDArray[np.bool_]:
-    """Tell empty text from other text."""
-    return np.fromiter(map(bool, texts), dtype=bool, count=len(texts))
+def _among_present(texts: Sequence[str], rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Keep those of some rows whose text is not empty."""
+    return rows & np.fromiter(map(bool, texts), dtype=bool, count=len(texts)) if rows.any() else rows

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -82,8 +81,6 @@ _METADATA = msgspec.json.Decoder(Metadata)
 _TEXT = msgspec.json.Decoder(str)
 
 _FAILURES = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-_METADATA_OF = attrgetter("metadata")
-_NAMESPACE_OF = attrgetter("metadata.namespace")
 _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
 _BYTE = re.compile(r"\(byte (\d+)\)")
 _SPACE = b" \t\r\n\x00"
@@ -284,7 +281,7 @@ def decode_pods(data: Buffer, file: str) -> PodBatch | None:
         pods = _PODS.decode(data)
     except _FAILURES:
         return None
-    if SYSTEM in map(_NAMESPACE_OF, pods) and any(map(runs_component, map(_METADATA_OF, pods))):
+    if SYSTEM in [pod.metadata.namespace for pod in pods] and any(runs_component(pod.metadata) for pod in pods):
         return None
     return PodBatch(file, pods)
 

@@ -12,7 +12,6 @@ What it does not know: what the objects mean.
 from __future__ import annotations
 
 import re
-from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
 
 import msgspec
@@ -36,7 +35,6 @@ _MOST_PIECES: Final = 16
 # the opening of a List must be this near to its beginning
 _HEADER: Final = 1 << 16
 _DOCUMENT = msgspec.json.Decoder(DumpDocument)
-_KIND = attrgetter("kind")
 _COMPACT: Final = (
     b'},{"apiVersion":"v1","kind":"Pod","metadata":{',
     b'},{"metadata":{"name":"',
@@ -295,4 +293,4 @@ def _decode(data: memoryview, file: str, opening: _Opening) -> Batch | PodBatch 
         batch = decode_list(data, file, kind=opening.kind, api_version=opening.api_version)
     except msgspec.DecodeError:
         return None
-    return batch if opening.kind or all(map(_KIND, batch.objects)) else None
+    return batch if opening.kind or "" not in [item.kind for item in batch.objects] else None

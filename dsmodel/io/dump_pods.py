@@ -14,7 +14,6 @@ from array import array
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from itertools import count
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dsmodel.io.dump_objects import DumpObject, PodIP, PodObject
+    from dsmodel.io.dump_objects import DumpObject, PodIP, PodMetadata, PodObject, PodSpec, PodStatus
 
 __all__ = ["PodRows"]
 
@@ -37,9 +36,6 @@ _PHASE_CODES: Final[dict[str | None, int]] = {None: 0, **{word: code for code, w
 _FLAGS: Final[dict[bool | None, bool]] = {None: False, False: False, True: True}
 # addresses that are parsed together
 _TOGETHER: Final = 1 << 14
-_NAME, _NAMESPACE = attrgetter("metadata.name"), attrgetter("metadata.namespace")
-_NODE_NAME, _HOST_NETWORK = attrgetter("spec.node_name"), attrgetter("spec.host_network")
-_PHASE, _POD_IP, _POD_IPS = attrgetter("status.phase"), attrgetter("status.pod_ip"), attrgetter("status.pod_ips")
 _FINISHED: Final = tuple(_PHASE_CODES[word] for word in ("Succeeded", "Failed"))
 
 
@@ -97,12 +93,15 @@ class PodRows:
             return
         self._starts.append(len(self.names))
         self._files.append(file)
-        self.names += map(_NAME, pods)
-        self.namespaces += map(self._namespace.__getitem__, map(_NAMESPACE, pods))
-        self._node.extend(map(self._codes.__getitem__, map(_NODE_NAME, pods)))
-        self._host_network += bytes(map(_FLAGS.__getitem__, map(_HOST_NETWORK, pods)))
-        self._phase += self._phases(list(map(_PHASE, pods)))
-        self._add_addresses(list(map(_POD_IP, pods)), list(map(_POD_IPS, pods)))
+        metadata: list[PodMetadata] = [pod.metadata for pod in pods]
+        specs: list[PodSpec] = [pod.spec for pod in pods]
+        statuses: list[PodStatus] = [pod.status for pod in pods]
+        self.names += [entry.name for entry in metadata]
+        self.namespaces += map(self._namespace.__getitem__, [entry.namespace for entry in metadata])
+        self._node.extend(map(self._codes.__getitem__, [spec.node_name for spec in specs]))
+        self._host_network += bytes(map(_FLAGS.__getitem__, [spec.host_network for spec in specs]))
+        self._phase += self._phases([status.phase for status in statuses])
+        self._add_addresses([status.pod_ip for status in statuses], [status.pod_ips for status in statuses])
         if len(self._firsts) >= _TOGETHER:
             self._parse()
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from operator import attrgetter
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import numpy as np
@@ -49,7 +48,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Dump", "read_cluster", "read_dump"]
 
-_KIND, _VERSION, _NAME = attrgetter("kind"), attrgetter("api_version"), attrgetter("metadata.name")
 # a read that takes less than this shows no progress bar
 _PATIENCE_SECONDS: Final = 2.0
 
@@ -232,7 +230,7 @@ class _Reading:
         for refusal in batch.refusals:
             self.findings.refuse(ObjectName(refusal.kind, "", refusal.name, batch.file), refusal.message)
         by_kind: dict[str, list[DumpObject]] = {}
-        kinds, versions = set(map(_KIND, batch.objects)), set(map(_VERSION, batch.objects))
+        kinds, versions = {item.kind for item in batch.objects}, {item.api_version for item in batch.objects}
         alike = len(kinds) == len(versions) == 1 and is_handled(*kinds, *versions)
         if alike:
             by_kind[kinds.pop()] = batch.objects
@@ -351,7 +349,7 @@ class _Reading:
     def _named(self, kind: str, objects: list[Named], file: str) -> list[Named]:
         """Count objects as read; refuse those without a name."""
         named = objects
-        if not all(map(_NAME, objects)):
+        if "" in [item.metadata.name for item in objects]:
             named = [item for item in objects if item.metadata.name]
             for item in objects:
                 if not item.metadata.name:
