@@ -17,15 +17,15 @@ import numpy as np
 from dsmodel.addresses.arrays import isin
 from dsmodel.addresses.text import format_addresses
 from dsmodel.cluster.schema import IP_FAMILIES, IP_FAMILY_POLICIES, SERVICE_TYPES, TRAFFIC_POLICIES
-from dsmodel.cluster.state import Cluster
 from dsmodel.errors import InvalidConfig
 from dsmodel.kube.behaviour import behaviour_of
+from dsmodel.kube.config import ClusterConfig
 from dsmodel.kube.control_plane import ControlPlane
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dsmodel.kube.config import ClusterConfig
+    from dsmodel.cluster.state import Cluster
 
 __all__ = ["control_plane_of"]
 
@@ -55,14 +55,14 @@ def control_plane_of(cluster: Cluster | ClusterConfig, *, rng: np.random.Generat
 
     Examples
     --------
-    >>> from dsmodel import ClusterConfig
+    >>> from dsmodel import Cluster
     >>> cluster = Cluster(ClusterConfig.of(service_cidrs=["10.96.0.0/24"]))
     >>> cluster.add_services(1, node_ports=1).granted
     1
     >>> control_plane_of(cluster).get("Service", "kubernetes")["spec"]["clusterIPs"]
     ['10.96.0.1']
     """
-    config = cluster.config if isinstance(cluster, Cluster) else cluster
+    config = cluster if isinstance(cluster, ClusterConfig) else cluster.config
     if not config.service_cidrs:
         raise InvalidConfig("no service range is known, so no address can be handed out; name one in service_cidrs")
     first, last = config.service_node_port_range
@@ -79,7 +79,7 @@ def control_plane_of(cluster: Cluster | ClusterConfig, *, rng: np.random.Generat
             {"kind": "ServiceCIDR", "metadata": {"name": f"extra-{number}"}, "spec": {"cidrs": [str(cidr)]}}
             for number, cidr in enumerate(more, 1)
         )
-    if isinstance(cluster, Cluster):
+    if not isinstance(cluster, ClusterConfig):
         server.load(_services(cluster))
         server.load(_held(cluster))
     return server

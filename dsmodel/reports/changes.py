@@ -88,16 +88,18 @@ def _service_addresses(cluster: Cluster, family: str) -> tuple[int, str]:
     if not lacking:
         alone = "" if other in ranges.families else f"; no service range of {other}, so no policy brings one"
         return 0, f"every Service with a cluster IP has one of {family}{alone}"
-    names = ", ".join(lacking[:_SHOWN]) + (f" and {len(lacking) - _SHOWN:,} more" if len(lacking) > _SHOWN else "")
+    named = [name for name in lacking if name]
+    names = ", ".join(named[:_SHOWN]) + (f" and {len(lacking) - _SHOWN:,} more" if len(lacking) > _SHOWN else "")
     reason = "their policy does not ask for one" if ranges.free(IPFamily(family)) else "the range has none left"
-    return len(lacking), f"{len(lacking):,} Services have none of {family}: {reason} ({names})"
+    shown = f" ({names})" if named else ""
+    return len(lacking), f"{len(lacking):,} Services have none of {family}: {reason}{shown}"
 
 
 def _without(cluster: Cluster, family: str) -> list[str]:
-    """Name the Services that have a cluster IP, but none of a family."""
+    """Name the Services that have a cluster IP, but none of a family; those made from counts have no name."""
     table = cluster.services
     addressed = ~table["headless"] & (table["type"] != _EXTERNAL_NAME)
     addressed &= table["has_cluster_ipv4"] | table["has_cluster_ipv6"]
     rows = np.flatnonzero(addressed & ~table[f"has_cluster_{family.lower()}"])
     spaces, names = table["namespace"][rows].tolist(), table["name"][rows].tolist()
-    return [f"{space}/{name or '(unnamed)'}" for space, name in zip(spaces, names, strict=True)]
+    return [f"{space}/{name}" if name else "" for space, name in zip(spaces, names, strict=True)]
