@@ -11,6 +11,7 @@ from bitarray import bitarray
 from measure import Row, race
 
 from dsmodel.addresses.cidr import Cidr
+from dsmodel.pools import compiled
 from dsmodel.pools.arrivals import Arrivals
 from dsmodel.pools.blocks import CidrSet
 from dsmodel.pools.grids import RangeGrid
@@ -33,9 +34,8 @@ def rows(*, quick: bool = False) -> Iterator[Row]:
         yield _sample(bits, n, rounds)
         yield _scan_set(bits, n, rounds)
     yield _scan_fill(20, rounds)
-    yield _scan_sequence(20, 500_000, rounds)
-    if not quick:
-        yield _scan_sequence(24, 10_000_000, 5)
+    for bits, n in sizes:
+        yield from _scan_sequence(bits, n, rounds if bits <= 20 else 5)
     yield from _one_at_a_time()
     yield from _one_scan(rounds)
     yield _churn(1_000_000 if quick else 10_000_000, 50_000 if quick else 500_000)
@@ -235,9 +235,18 @@ def _scan_fill(bits: int, rounds: int) -> Row:
     )
 
 
-def _scan_sequence(bits: int, n: int, rounds: int) -> Row:
-    result = _scan(bits, n, rounds, order="sequence", pool=_pool(bits, "scan", band=BAND), items_loop=min(n, 2_000_000))
-    return Row("Kubernetes' law, exact sequence", f"{n:,} of 2^{bits}", result.own_ns, result.peers)
+def _scan_sequence(bits: int, n: int, rounds: int) -> Iterator[Row]:
+    """Yield the exact sequence by numpy alone and, where numba is installed, compiled."""
+    pool, loop = _pool(bits, "scan", band=BAND), min(n, 2_000_000)
+    name, size = "Kubernetes' law, exact sequence", f"{n:,} of 2^{bits}"
+    installed = compiled.prober
+    compiled.prober = lambda: None
+    result = _scan(bits, n, rounds, order="sequence", pool=pool, items_loop=loop)
+    compiled.prober = installed
+    yield Row(name, size, result.own_ns, result.peers)
+    if installed() is not None:
+        result = _scan(bits, n, rounds, order="sequence", pool=pool, items_loop=loop)
+        yield Row("exact sequence, numba installed", size, result.own_ns, result.peers, {"bytearray.find loop": 25.0})
 
 
 class _AddressPool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from dsmodel.errors import InvalidInput
-from dsmodel.pools import probing
+from dsmodel.pools import compiled, probing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +33,9 @@ _NEAR = 4096
 """Slots looked at beyond the share of the pool that should hold what is asked for."""
 
 _ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
+_WORTH_COMPILING = 1 << 16
+"""Starts in order from which on the compiled way is taken, where numba is installed."""
+
 _EIGHT_USED = np.uint64(0x0101_0101_0101_0101)
 _CROWD = 16
 """From one start in 16 slots on, counting the starts at each slot is cheaper than sorting them."""
@@ -393,6 +396,13 @@ class Bitmap:
             if counts is None:
                 return self._take_sorted(np.sort(starts.astype(np.uint32, copy=False)), start, stop)
             return self._take_tallied(counts, len(starts), start=start, stop=stop)
+        probe = compiled.prober() if len(starts) >= _WORTH_COMPILING else None
+        if probe is not None:
+            out = _room(len(starts))
+            band = np.array([start, stop], dtype=np.uint64)
+            probe(self._own_words(), starts.astype(np.uint64, copy=False), band, out)
+            self.used += len(out)
+            return out
         free = self.lowest(stop - start, start, stop)
         ranks = self._ranks(starts.astype(np.uint64), start, stop)
         chosen = free[probing.sequence(ranks, len(free)).view(np.int64)]
