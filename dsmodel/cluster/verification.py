@@ -78,8 +78,8 @@ def verify(cluster: Cluster) -> pd.DataFrame:
     --------
     >>> from dsmodel import examples
     >>> frame = verify(examples.kubeadm_dual_stack())
-    >>> frame["what"][0], frame["checked"][0], bool((frame["match_ratio"] == 1).all())
-    ('node blocks, IPv4: one block of the cluster CIDR each', 6, True)
+    >>> frame["what"][0], int(frame["checked"][0]), set(frame["match_ratio"].tolist())
+    ('node blocks, IPv4: one block of the cluster CIDR each', 6, {1.0})
     """
     parts = (_node_blocks, _nodes_in_step, _pod_places, _pods_in_step, _pod_order, _cluster_ips, _policies, _node_ports)
     rows: list[tuple[Any, ...]] = []

@@ -5,6 +5,7 @@ cluster and the planning arithmetic; never a file, a plot or a widget.
 """
 
 from dsmodel.reports.admission import admission
+from dsmodel.reports.blocks import fragmentation
 from dsmodel.reports.changes import difference
 from dsmodel.reports.evidence import configuration, findings
 from dsmodel.reports.headroom import limits, summary
@@ -21,6 +22,7 @@ __all__ = [
     "difference",
     "dual_stack_validation",
     "findings",
+    "fragmentation",
     "limits",
     "summary",
     "usage",
