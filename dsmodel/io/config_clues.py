@@ -1,7 +1,8 @@
 """What a dump's objects say about the cluster's configuration: one clue a field and object, with its source.
 
 Clues come from ServiceCIDR objects, from the command lines of the control plane's Pods in ``kube-system``, and from
-the ConfigMaps that installers leave there. Only ConfigMaps named in `CONFIG_MAPS` are opened.
+the ConfigMaps that installers leave there. Only ConfigMaps named in `CONFIG_MAPS` are opened; their text is kept for
+those who read more in it.
 
 What it does not know: which clue to believe (`dsmodel.io.inference`).
 
@@ -39,6 +40,7 @@ CONFIG_MAPS: Final = (
     "kubelet-config-",
     "cilium-config",
     "calico-config",
+    "ip-masq-agent",
 )
 
 # how much a source is believed: objects the API server itself keeps, flags, what installers wrote down
@@ -81,6 +83,8 @@ class Clues:
     service_cidrs: dict[str, tuple[Cidr, ...]] = field(default_factory=dict)
     service_cidr_files: dict[str, str] = field(default_factory=dict)
     ip_addresses: dict[str, tuple[ObjectName, ObjectReference]] = field(default_factory=dict)
+    config_maps: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    config_map_files: dict[tuple[str, str], str] = field(default_factory=dict)
     pod_ipam: str = ""
 
     def add(self, name: str, value: Any, source: str, *, rank: int, is_default: bool = False) -> None:
@@ -209,7 +213,12 @@ class Clues:
         if known is None:
             return False
         about = ObjectName("ConfigMap", SYSTEM, name, file)
-        data: Mapping[str, str] = self.findings.decode(item.data, CONFIG_DATA, "data", default={}, about=about)
+        key = (about.namespace, about.name)
+        if key in self.config_maps:
+            self.findings.duplicate(about, self.config_map_files[key])
+            return True
+        data: dict[str, str] = self.findings.decode(item.data, CONFIG_DATA, "data", default={}, about=about)
+        self.config_maps[key], self.config_map_files[key] = data, file
         readers: dict[str, Callable[[Mapping[str, str], ObjectName], None]] = {
             "kubeadm-config": self._add_kubeadm,
             "kube-proxy": self._add_kube_proxy,
@@ -218,7 +227,8 @@ class Clues:
             "cilium-config": self._add_cilium,
             "calico-config": self._add_calico,
         }
-        readers[known](data, about)
+        if known in readers:
+            readers[known](data, about)
         return True
 
     def _add_component(self, pod: DumpObject, about: ObjectName) -> None:

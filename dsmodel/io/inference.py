@@ -189,9 +189,9 @@ def _settle_version(inferred: InferredConfig, clues: Clues, kubelet_versions: Se
     elif seen:
         control = max(seen)
         text = next(known for known in kubelets if kubelets[known] is not None and kubelets[known] == control)
-        why = f"kubeletVersion of {seen.count(control)} of {len(kubelet_versions)} nodes, the newest"
+        why = f"kubeletVersion of {seen.count(control)} of {_counted(len(kubelet_versions), 'node')}, the newest"
     else:
-        why = f"default, the newest modelled: none of {len(kubelet_versions)} nodes tells its version"
+        why = f"default, the newest modelled: none of {_counted(len(kubelet_versions), 'node')} tells its version"
         inferred.settle("kube_version", KubeVersion(f"1.{NEWEST}"), why)
         return
     try:
@@ -223,7 +223,7 @@ def _settle_masks(inferred: InferredConfig, clues: Clues, nodes: Table) -> None:
         if not len(sizes):
             continue
         usual, count = int(sizes[counts.argmax()]), int(counts.max())
-        seen = f"podCIDRs of {count:,} of {int(counts.sum()):,} nodes are /{usual}"
+        seen = f"podCIDRs of {count:,} of {_counted(int(counts.sum()), 'node')} are /{usual}"
         if family not in known:
             known[family] = usual
             whys.append(f"inferred: {seen}")
@@ -250,15 +250,17 @@ def _guess_cluster_cidrs(inferred: InferredConfig, clues: Clues, nodes: Table) -
         cover = _cover(nodes[name][has], family, mask)
         count = int(has.sum())
         if mask - cover.prefix_length > _MOST_BLOCK_BITS:
-            message = f"podCIDRs of {count:,} nodes lie too far apart for one {family.value} cluster CIDR ({cover})"
+            message = (
+                f"podCIDRs of {_counted(count, 'node')} lie too far apart for one {family.value} cluster CIDR ({cover})"
+            )
             clues.findings.add("warning", "cluster-cidr-unknown", f"{message}; give config=", about="ClusterConfig")
             continue
         first = int((nodes["primary_ip_family"] == (4 if family is IPFamily.IPV4 else 6)).sum())
-        why = f"{cover} is the smallest block that covers the podCIDRs of {count:,} nodes"
+        why = f"{cover} is the smallest block that covers the podCIDRs of {_counted(count, 'node')}"
         found.append((-first, cover, why))
     found.sort(key=lambda entry: entry[0])
     if not found:
-        inferred.settle("cluster_cidrs", (), f"unknown: none of {len(nodes):,} nodes has a usable podCIDR")
+        inferred.settle("cluster_cidrs", (), f"unknown: none of {_counted(len(nodes), 'node')} has a usable podCIDR")
         return
     why = "guess: " + "; ".join(entry[2] for entry in found) + "; the real one may be larger"
     inferred.settle("cluster_cidrs", tuple(entry[1] for entry in found), why)
@@ -278,19 +280,26 @@ def _guess_service_cidrs(inferred: InferredConfig, clues: Clues, services: Table
         firsts = [value - 1 for value in to_integers(services[name][anchored])]
         cover = _cover(addresses, family, family.bits - _LEAST_SERVICE_BITS, also=firsts)
         if family.bits - cover.prefix_length > _MOST_SERVICE_BITS[family]:
-            message = f"{count:,} cluster IPs lie too far apart for one {family.value} service range ({cover})"
+            message = (
+                f"{_counted(count, 'cluster IP')} lie too far apart for one {family.value} service range ({cover})"
+            )
             clues.findings.add("warning", "service-cidr-unknown", f"{message}; give config=", about="ClusterConfig")
             continue
-        why = f"{cover} is the smallest block that covers {count:,} cluster IPs"
+        why = f"{cover} is the smallest block that covers {_counted(count, 'cluster IP')}"
         if firsts and cover.first == firsts[0]:
             why += f" and has {cover.address(1)} of default/kubernetes as its first address"
         found.append((-int(bool(firsts)), cover, why))
     found.sort(key=lambda entry: entry[0])
     if not found:
-        inferred.settle("service_cidrs", (), f"unknown: none of {len(services):,} services has a cluster IP")
+        inferred.settle("service_cidrs", (), f"unknown: none of {_counted(len(services), 'service')} has a cluster IP")
         return
     why = "guess: " + "; ".join(entry[2] for entry in found) + "; the real one may be larger"
     inferred.settle("service_cidrs", tuple(entry[1] for entry in found), why)
+
+
+def _counted(number: int, noun: str) -> str:
+    """Write a number of things."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _cover(addresses: NDArray[Any], family: IPFamily, longest: int, *, also: Sequence[int] = ()) -> Cidr:
@@ -308,7 +317,9 @@ def _infer_max_pods(inferred: InferredConfig, nodes: Table) -> None:
     sizes, counts = np.unique(admitted[admitted > 0], return_counts=True)
     if len(sizes):
         usual = int(sizes[counts.argmax()])
-        why = f"inferred: status.allocatable.pods of {int(counts.max()):,} of {len(nodes):,} nodes"
+        why = f"inferred: status.allocatable.pods of {int(counts.max()):,} of {_counted(len(nodes), 'node')}"
         inferred.settle("max_pods", usual, why)
     else:
-        inferred.settle("max_pods", DEFAULT_MAX_PODS, f"default: none of {len(nodes):,} nodes says what it admits")
+        inferred.settle(
+            "max_pods", DEFAULT_MAX_PODS, f"default: none of {_counted(len(nodes), 'node')} says what it admits"
+        )

@@ -66,6 +66,8 @@ class Dump:
         Service addresses that IPAddress objects hold, whether or not a Service uses them.
     counts : mapping of str to KindCount
         How many objects of each kind were read, ignored, refused.
+    config_maps : mapping of (str, str) to mapping of str to str
+        ``data`` of the ConfigMaps that hold configuration, as text, by namespace and name.
     file_of : callable
         File that an object of the tables came from, by the name findings give it; empty for other names.
     """
@@ -78,6 +80,7 @@ class Dump:
     findings: Table
     held_addresses: Mapping[IPFamily, NDArray[Any]]
     counts: Mapping[str, KindCount]
+    config_maps: Mapping[tuple[str, str], Mapping[str, str]]
     file_of: Callable[[str], str]
 
 
@@ -275,6 +278,7 @@ class _Reading:
             findings=self.findings.table(),
             held_addresses=held,
             counts=counts,
+            config_maps=self.clues.config_maps,
             file_of=self._file_of,
         )
 

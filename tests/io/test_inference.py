@@ -154,7 +154,7 @@ def test_blocks_far_apart_are_no_cluster_cidr() -> None:
 def test_nothing_to_guess_from_is_called_unknown() -> None:
     config = read(node("a"), pod("p", "10.0.0.7", node="a")).config
     assert config.cluster_cidrs == ()
-    assert config.evidence["cluster_cidrs"] == "unknown: none of 1 nodes has a usable podCIDR"
+    assert config.evidence["cluster_cidrs"] == "unknown: none of 1 node has a usable podCIDR"
     assert config.evidence["service_cidrs"] == "unknown: none of 0 services has a cluster IP"
 
 
@@ -283,3 +283,28 @@ def test_cluster_ips_far_apart_are_no_service_range() -> None:
     dump = read(service("kubernetes", "10.96.0.1"), service("a", "192.168.0.9"), service("b", "fd00::1", "1.2.3.4"))
     assert shown(dump.config, "service_cidrs") == ["fd00::/125"]
     assert rules(dump) == {"service-cidr-unknown": 1}
+
+
+def test_known_config_maps_keep_their_text_and_others_stay_closed() -> None:
+    agent = config_map("ip-masq-agent", config="nonMasqueradeCIDRs: [10.0.0.0/8]\n")
+    proxy = config_map("kube-proxy", **{"config.conf": "clusterCIDR: 10.244.0.0/16\n"})
+    other = config_map("settings", password="hidden")  # noqa: S106 - made up
+    secret = agent | {"kind": "Secret"}
+    dump = read_dump(io.StringIO(listed(agent, proxy, other, secret, agent)))
+    assert dump.config_maps == {
+        ("kube-system", "ip-masq-agent"): {"config": "nonMasqueradeCIDRs: [10.0.0.0/8]\n"},
+        ("kube-system", "kube-proxy"): {"config.conf": "clusterCIDR: 10.244.0.0/16\n"},
+    }
+    count = dump.counts["ConfigMap"]
+    assert (count.read, count.ignored, count.refused) == (2, 1, 1)
+    assert dump.counts["Secret"].read == 0
+    assert [str(cidr) for cidr in dump.config.cluster_cidrs] == ["10.244.0.0/16"]
+    assert dump.config.evidence["cluster_cidrs"] == "ConfigMap kube-system/kube-proxy, clusterCIDR"
+
+
+def test_kube_proxy_may_contradict_the_flags() -> None:
+    proxy = config_map("kube-proxy", **{"config.conf": "clusterCIDR: 10.99.0.0/16\n"})
+    kubeadm = config_map("kubeadm-config", ClusterConfiguration="networking:\n  podSubnet: 10.244.0.0/16\n")
+    dump = read_dump(io.StringIO(listed(node("a"), proxy, kubeadm)))
+    assert [str(cidr) for cidr in dump.config.cluster_cidrs] == ["10.244.0.0/16"]
+    assert "config-contradiction" in dump.findings["rule"].tolist()
