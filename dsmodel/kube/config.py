@@ -305,8 +305,10 @@ def _cidrs(name: str, texts: Iterable[str | Cidr]) -> tuple[Cidr, ...]:
 
 
 def _masks(blocks: tuple[Cidr, ...], given: Mapping[Any, int]) -> dict[IPFamily, int]:
-    """Give each family of the cluster CIDRs its effective mask size."""
+    """Give each family of the cluster CIDRs its effective mask size; without cluster CIDRs keep what is given."""
     named = {_family(str(key)): int(mask) for key, mask in given.items()}
+    if not blocks:
+        return named
     return {block.family: named.get(block.family, DEFAULT_NODE_MASKS[block.family]) for block in blocks}
 
 

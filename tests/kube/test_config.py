@@ -101,3 +101,9 @@ def test_it_is_a_value() -> None:
 
 def test_evidence_does_not_tell_two_configurations_apart() -> None:
     assert ClusterConfig.of(evidence={"max_pods": "seen"}) == ClusterConfig.of()
+
+
+def test_mask_sizes_stay_where_the_cluster_cidrs_are_unknown() -> None:
+    config = ClusterConfig.of(node_cidr_mask_sizes={"IPv4": 26})
+    assert config.node_cidr_mask_sizes == {IPFamily.IPV4: 26}
+    assert config.evidence["node_cidr_mask_sizes"] == "given"
