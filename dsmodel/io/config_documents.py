@@ -1,8 +1,8 @@
 """YAML and JSON configuration files as values that know where they stand: file, document, line, key.
 
 Promises that whatever the text is, the answer is values or an `InvalidConfig` that names file, document and line:
-half-written YAML, tabs, a key given twice, aliases that multiply, tags nobody knows. Scalars are read as YAML 1.1 does,
-as Kubernetes does, but a number with colons and a date stay text.
+half-written YAML, tabs, a key given twice, aliases that multiply, tags nobody knows. Plain scalars are read as
+Kubernetes' own parser reads them (`dsmodel.io.yaml_documents.yaml_scalar`).
 
 What it does not know: what the keys mean.
 
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from dsmodel.errors import InvalidConfig
+from dsmodel.io.yaml_documents import yaml_scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,7 +27,6 @@ LARGEST: Final = 1 << 20
 _DEEPEST: Final = 64  # levels of nesting
 _MOST: Final = 20_000  # values of one document, each use of an alias counted
 _TAG: Final = "tag:yaml.org,2002:"
-_TEXT_TAGS: Final = {"str", "timestamp", "value"}
 _KINDS: Final = {dict: "a mapping", list: "a list", str: "text", bool: "a boolean", int: "a number", float: "a number"}
 
 
@@ -402,22 +402,19 @@ class _Builder:
 
 
 def _scalar(node: Any, entry: Entry) -> Any:
-    """Read one scalar by the tag YAML gives it."""
+    """Read one scalar: plain ones as kubectl does, quoted and tagged ones by their tag."""
+    from yaml.nodes import ScalarNode
+    from yaml.resolver import Resolver
+
     text: str = node.value
     kind = node.tag.removeprefix(_TAG)
-    if kind in _TEXT_TAGS or (":" in text and kind in {"int", "float"}):
+    resolver: Any = Resolver()
+    is_plain = not node.style and node.tag == resolver.resolve(ScalarNode, text, (True, False))
+    if kind == "str" and not is_plain:
         return text
-    if kind == "null":
-        return None
-    if kind == "bool" and text.lower() in {"true", "yes", "on", "false", "no", "off"}:
-        return text.lower() in {"true", "yes", "on"}
     try:
-        if kind == "int":
-            plain = text.replace("_", "").lower()
-            octal = plain.lstrip("+-").startswith("0") and plain.lstrip("+-")[1:].isdigit()
-            return int(plain, 8 if octal else 0)
-        if kind == "float":
-            return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
-    except ValueError:
+        if is_plain:
+            return yaml_scalar(text)
+    except (ValueError, OverflowError):
         pass
     raise entry.error(f"{text[:40]!r} cannot be read as {kind[:40]}; write a plain value")

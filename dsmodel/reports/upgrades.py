@@ -107,7 +107,6 @@ RULE_EFFECTS: Final = {
     "service_prefer_left_alone": _Effect(
         "prefer", "note", "PreferDualStack Services no longer change families when something else is edited"
     ),
-    "service_range_static_band": _Effect("nothing", "note", "told by the gate ServiceIPStaticSubrange"),
     "service_switched_off_node_ports": _Effect("load balancers", "note", "node ports that are asked for are reserved"),
     "service_unconditional_update": _Effect("services", "note", "a replacement may leave resourceVersion out"),
     "service_update_carries_switched_off_ports": _Effect(
@@ -118,7 +117,7 @@ RULE_EFFECTS: Final = {
     ),
 }
 
-# rules that change only words, or that a finding about a flag tells better
+# rules that change only words, or that a gate or a finding about a flag tells better
 UNTOLD: Final = frozenset(
     {
         "dots_in_labels_named",
@@ -139,6 +138,7 @@ UNTOLD: Final = frozenset(
         "port_name_digits_named",
         "service_full_range_names_service",
         "service_generation",
+        "service_range_static_band",
         "service_source_range_words",
     }
 )

@@ -17,6 +17,8 @@ def value(text: str) -> object:
     [
         ("yes", True),
         ("off", False),
+        ("y", True),
+        ("8e1", 80),
         ("0x10", 16),
         ("017", 15),
         ("0b11", 3),
@@ -32,7 +34,7 @@ def value(text: str) -> object:
         ("", None),
     ],
 )
-def test_scalars_are_read_as_yaml_1_1(text: str, expected: object) -> None:
+def test_plain_scalars_are_read_as_kubernetes_reads_them(text: str, expected: object) -> None:
     found = value(text)
     assert found == expected
     assert type(found) is type(expected)
