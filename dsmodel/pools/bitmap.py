@@ -397,12 +397,17 @@ class Bitmap:
                 return self._take_sorted(np.sort(starts.astype(np.uint32, copy=False)), start, stop)
             return self._take_tallied(counts, len(starts), start=start, stop=stop)
         probe = compiled.prober() if len(starts) >= _WORTH_COMPILING else None
-        if probe is not None:
-            out = _room(len(starts))
-            band = np.array([start, stop], dtype=np.uint64)
-            probe(self._own_words(), starts.astype(np.uint64, copy=False), band, out)
-            self.used += len(out)
-            return out
+        if probe is None:
+            return self._take_ranked(starts, start, stop)
+        out, band = _room(len(starts)), np.array([start, stop], dtype=np.uint64)
+        done = probe(self._own_words(), starts.astype(np.uint64, copy=False), band, out)
+        self.used += done
+        if done < len(starts):
+            out[done:] = self._take_ranked(starts[done:], start, stop)
+        return out
+
+    def _take_ranked(self, starts: NDArray[np.unsignedinteger], start: int, stop: int) -> NDArray[np.uint64]:
+        """Take what starts one after the other take, by their ranks among the free slots."""
         free = self.lowest(stop - start, start, stop)
         ranks = self._ranks(starts.astype(np.uint64), start, stop)
         chosen = free[probing.sequence(ranks, len(free)).view(np.int64)]

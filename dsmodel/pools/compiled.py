@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["probe", "prober"]
 
 _Words: TypeAlias = "NDArray[np.uint64]"
-_Prober: TypeAlias = "Callable[[_Words, _Words, _Words, _Words], None]"
+_Prober: TypeAlias = "Callable[[_Words, _Words, _Words, _Words], int]"
 
+_PATIENCE = 256
 _ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 _ONE = np.uint64(1)
 _SIX = np.uint64(6)
@@ -38,8 +39,10 @@ _PLACE[[((int(_DE_BRUIJN) << bit) & int(_ALL)) >> 58 for bit in range(64)]] = np
 
 def probe(
     words: NDArray[np.uint64], starts: NDArray[np.uint64], band: NDArray[np.uint64], out: NDArray[np.uint64]
-) -> None:
+) -> int:
     """Take for each start the next free slot at or after it, wrapping inside a band.
+
+    Gives up where starts crowd together so much that it would look at 256 words a start.
 
     Parameters
     ----------
@@ -52,6 +55,11 @@ def probe(
     out : ndarray of uint64, shape (n,)
         Receives row by row the slot taken.
 
+    Returns
+    -------
+    int
+        Number of rows done; the others have taken nothing.
+
     Raises
     ------
     None
@@ -62,12 +70,15 @@ def probe(
     >>> import numpy as np
     >>> words, out = np.array([0b0110], dtype=np.uint64), np.empty(3, dtype=np.uint64)
     >>> with np.errstate(over="ignore"):
-    ...     probe(words, np.array([1, 3, 3], dtype=np.uint64), np.array([0, 5], dtype=np.uint64), out)
-    >>> out
-    array([3, 4, 0], dtype=uint64)
+    ...     done = probe(words, np.array([1, 3, 3], dtype=np.uint64), np.array([0, 5], dtype=np.uint64), out)
+    >>> done, out
+    (3, array([3, 4, 0], dtype=uint64))
     """
     low, high = band[0], band[1]
+    patience = _PATIENCE * len(starts)
     for row in range(len(starts)):
+        if patience < 0:
+            return row
         word = starts[row] >> _SIX
         free = ~words[word] & (_ALL << (starts[row] & _MASK))
         while True:
@@ -75,6 +86,7 @@ def probe(
             slot = (word << _SIX) + _PLACE[(bit * _DE_BRUIJN) >> _TOP]
             if free != 0 and slot < high:
                 break
+            patience -= 1
             word = word + _ONE
             if free != 0 or (word << _SIX) >= high:
                 word = low >> _SIX
@@ -83,6 +95,7 @@ def probe(
                 free = ~words[word]
         words[word] |= bit
         out[row] = slot
+    return len(starts)
 
 
 @functools.cache

@@ -24,6 +24,7 @@ __all__ = ["distinct", "first_rows", "occupied", "sequence", "served"]
 _SMALL = 4096
 _FEW = 64
 _PATIENCE = 12
+_PAGE_BITS = 12
 _HALF = np.uint64(32)
 _LOW = np.uint64(0xFFFF_FFFF)
 
@@ -198,16 +199,33 @@ def _parked(starts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
 
 
 def _parked_by_search(starts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Park one after the other: the fastest way for few arrivals, and where runs get as long as the ring."""
-    ring = bytearray(size)
+    """Park one after the other: the fastest way for few arrivals, and where runs get as long as the ring.
+
+    The ring is searched a page at a time and pages known to be full are skipped, so that a search looks at no more
+    than two pages and one byte a page, some ten thousand bytes in a ring of ten million slots, however starts crowd.
+    """
+    bits = max(_PAGE_BITS, size.bit_length() >> 1)
+    ring, full, rest = bytearray(size), bytearray((size >> bits) + 1), (1 << bits) - 1
     out = []
     for start in starts.tolist():
-        slot = ring.find(0, start)
+        slot = ring.find(0, start, (start | rest) + 1)
         if slot < 0:
-            slot = ring.find(0)
+            slot = _next_page(ring, full, start >> bits, bits)
         ring[slot] = 1
         out.append(slot)
     return np.array(out, dtype=np.int64)
+
+
+def _next_page(ring: bytearray, full: bytearray, page: int, bits: int) -> int:
+    """Return the first free slot after a page, with wrap, and mark the pages found full on the way."""
+    while True:
+        page = full.find(0, page + 1)
+        if page < 0:
+            page = full.find(0)
+        slot = ring.find(0, page << bits, (page + 1) << bits)
+        if slot >= 0:
+            return slot
+        full[page] = 1
 
 
 def _parked_by_acceptance(starts: NDArray[np.int64], size: int) -> NDArray[np.int64]:

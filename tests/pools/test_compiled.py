@@ -61,6 +61,21 @@ def test_without_a_patch_large_batches_are_compiled_and_small_ones_are_not(monke
     assert asked == [1]
 
 
+def test_where_starts_crowd_the_rest_is_left_to_vectors(monkeypatch):
+    class Same:
+        def integers(self, _low, _high, size, *, dtype, **_):
+            return np.full(size, 70, dtype=dtype)
+
+    monkeypatch.setattr(compiled, "prober", lambda: compiled.probe)
+    monkeypatch.setattr(compiled, "_PATIENCE", 4)
+    monkeypatch.setattr(bitmap, "_WORTH_COMPILING", 1)
+    pool = OffsetPool(4000, strategy="scan")
+    with np.errstate(over="ignore"):
+        taken = pool.allocate_next(3500, rng=Same())
+    np.testing.assert_array_equal(taken, (np.arange(3500) + 70) % 4000)
+    assert pool.used == 3500
+
+
 def test_without_numba_there_is_no_prober(monkeypatch):
     def refuse(name):
         raise ImportError(name)

@@ -76,3 +76,35 @@ def test_distinct_numbers_are_distinct_and_below(n, among):
     assert len(set(numbers)) == n
     assert numbers == sorted(numbers)
     assert all(number < among for number in numbers)
+
+
+@pytest.mark.parametrize("crowd", [1, 3, 200])
+@pytest.mark.parametrize("load", [0.05, 0.6, 1.0])
+def test_crowded_starts_over_many_pages_follow_the_loop(crowd, load):
+    size = 9_000
+    starts = (np.random.default_rng(3).integers(0, crowd, size=int(size * load)) + 6_500).astype(np.uint64)
+    at, used, expected = dict.fromkeys(range(crowd), 0), set(), []
+    for start in starts.tolist():  # a start's slots up to the last one found stay in use
+        slot = at[start - 6_500] + start
+        while slot % size in used:
+            slot += 1
+        at[start - 6_500] = slot - start
+        used.add(slot % size)
+        expected.append(slot % size)
+    assert probing.sequence(starts, size).tolist() == expected
+
+
+def test_starts_piled_up_on_one_slot_cost_no_more_than_two_pages_each(monkeypatch):
+    looked_at = []
+
+    class Counted(bytearray):
+        def find(self, value, start=0, stop=None):
+            at = super().find(value, start, len(self) if stop is None else stop)
+            looked_at.append((at if at >= 0 else min(stop or len(self), len(self))) - start + 1)
+            return at
+
+    monkeypatch.setattr(probing, "bytearray", Counted, raising=False)
+    size, n = 120_000, 80_000
+    taken = probing.sequence(np.full(n, 70_000, dtype=np.uint64), size)
+    np.testing.assert_array_equal(taken, (np.arange(n) + 70_000) % size)
+    assert sum(looked_at) < n * (2 * 4096 + size // 4096)  # over the whole run it would be n / 2 each
