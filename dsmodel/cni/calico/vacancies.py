@@ -118,17 +118,7 @@ class Vacancies:
         if self._flags is not None:
             found = self._flags.find(0, start)
             return found if found >= 0 else self._flags.find(0, 0, start)
-        index = start
-        while True:
-            if index not in self._claimed:
-                behind = next((high for low, high in self._covered if low <= index < high), None)
-                if behind is None:
-                    return index
-                index = behind % self.blocks
-            else:
-                index = (index + 1) % self.blocks
-            if index == start:
-                return -1
+        return self._walk(start)
 
     def copy(self) -> Self:
         """Return independent vacancies of the same state.
@@ -148,6 +138,21 @@ class Vacancies:
         twin._flags = None if self._flags is None else self._flags.copy()
         twin._claimed = self._claimed.copy()
         return twin
+
+    def _walk(self, start: int) -> int:
+        """Find the next index without a block in a wide pool, reserved stretches at one step."""
+        index, wrapped = start, False
+        while True:
+            following = next((high for low, high in self._covered if low <= index < high), 0)
+            if not following:
+                if index not in self._claimed:
+                    return index
+                following = index + 1
+            if following >= self.blocks and not wrapped:
+                following, wrapped = 0, True
+            if wrapped and following >= start:
+                return -1
+            index = following
 
     def _is_covered(self, index: int) -> bool:
         """Tell whether reservations cover a block whole."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +12,14 @@ from dsmodel.cni.calico.vacancies import Vacancies
 POOL = IPPool("p", Cidr("10.0.0.0/24"), 28)
 
 
-@given(st.sets(st.integers(0, 15)), st.integers(0, 15), st.sampled_from([[], ["10.0.0.32/27", "10.0.0.100/32"]]))
+NEARLY_ALL = st.sets(st.integers(0, 15), max_size=2).map(lambda left: set(range(16)) - left)
+
+
+@given(
+    st.one_of(st.sets(st.integers(0, 15)), NEARLY_ALL),
+    st.integers(0, 15),
+    st.sampled_from([[], ["10.0.0.32/27", "10.0.0.100/32"]]),
+)
 def test_dense_and_wide_pools_walk_alike(claimed: set[int], start: int, reserved: list[str]) -> None:
     cidrs = [Cidr(text) for text in reserved]
     dense = Vacancies(POOL, cidrs)
@@ -29,6 +37,14 @@ def test_dense_and_wide_pools_walk_alike(claimed: set[int], start: int, reserved
         dense.give_up(index)
         wide.give_up(index)
     assert dense.first(2) == wide.first(2) == (4 if reserved else 2)
+
+
+@pytest.mark.parametrize("start", [0, 1, 7])
+def test_a_pool_reserved_whole_has_nothing(start: int) -> None:
+    wide = IPPool("p", Cidr("fd00::/64"), 122)
+    assert Vacancies(wide, [Cidr("fd00::/64")]).first(start) == -1
+    assert Vacancies(wide, [Cidr("fd00::/65")]).first(start) == 1 << 57
+    assert Vacancies(POOL, [Cidr("10.0.0.0/23")]).first(start) == -1
 
 
 def test_a_copy_is_independent() -> None:
