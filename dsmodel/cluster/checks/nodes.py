@@ -252,7 +252,7 @@ def _other_masks(subject: Subject) -> list[Breach]:
     masks = subject.cluster.config.node_cidr_mask_sizes
     names = subject.cluster.nodes["name"]
     for family, rows, _, lengths in _blocks(subject):
-        if family not in masks or not subject.knows("cluster_cidrs"):
+        if family not in masks or subject.cluster.node_ipam is None or not subject.knows("cluster_cidrs"):
             continue
         for length in np.unique(lengths[lengths != masks[family]]).tolist():
             own = rows[lengths == length]
