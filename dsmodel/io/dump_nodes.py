@@ -224,8 +224,14 @@ class NodeRows:
                 bases, lengths, valid = parse_cidrs(
                     texts, family=family, host_bits="mask", syntax="sloppy", on_invalid="mask"
                 )
+                rows, places_of = (np.array(part) for part in zip(*((r, i) for r, i, _ in found), strict=True))
+                alone = valid & (np.bincount(rows, minlength=n)[rows] == 1)
+                at = rows[alone]
+                base[at], mask[at], has[at] = bases[alone], lengths[alone], True
+                leads = places_of[alone] <= places[at]
+                primary[at[leads]], places[at[leads]] = 6 if sign else 4, places_of[alone][leads]
                 # backwards, so that the first block of a family is the one that stays
-                for k in reversed(range(len(found))):
+                for k in np.flatnonzero(~alone)[::-1].tolist():
                     row, place, text = found[k]
                     if not valid[k]:
                         self._report(row, place, f"{text!r} is no CIDR; the node is read without it")
