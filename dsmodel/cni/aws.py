@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from dsmodel.addresses.cidr import Cidr, IPFamily
+from dsmodel.addresses.cidr import Cidr, IPFamily, format_address, parse_address
 from dsmodel.cni.contract import Certainty, Placement, PoolUsage, Provenance, node_rows
 from dsmodel.errors import InvalidField, InvalidInput, Reason
 from dsmodel.pools.arrivals import Arrivals
@@ -40,6 +40,7 @@ __all__ = [
     "WarmTargets",
     "max_pods",
     "prefix_chance",
+    "read_checkpoint",
     "read_interfaces",
 ]
 
@@ -581,3 +582,46 @@ def _cidr_usage(name: str, text: str, entry: Mapping[str, Any]) -> PoolUsage:
         if each not in held and not str(each.get("UnassignedTime") or "0001").startswith("0001")
     ]
     return PoolUsage(name, cidr.family, str(cidr), cidr.size, len(held), 0, len(rested))
+
+
+def read_checkpoint(document: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Read which addresses a node's ipamd has handed out.
+
+    Parameters
+    ----------
+    document : mapping
+        The JSON of ``/var/run/aws-node/ipam.json`` on the node.
+
+    Returns
+    -------
+    dict of str to list of str
+        ``address``, ``namespace``, ``pod``, ``container_id``: one row an allocation, by address. What rests is not in
+        the file: a restart of ipamd forgets it.
+
+    Raises
+    ------
+    InvalidInput
+        An address that is none.
+
+    Notes
+    -----
+    Source: ``pkg/ipamd/datastore/data_store.go``.
+
+    Examples
+    --------
+    >>> entry = {"containerID": "c", "ipv4": "10.0.0.9", "metadata": {"k8sPodNamespace": "a", "k8sPodName": "b"}}
+    >>> read_checkpoint({"version": "vpc-cni-ipam/1", "allocations": [entry]})["pod"]
+    ['b']
+    """
+    rows = []
+    for entry in document.get("allocations") or ():
+        labels = entry.get("metadata") or {}
+        for text in (entry.get("ipv4"), entry.get("ipv6")):
+            if text:
+                key = parse_address(str(text))
+                names = str(labels.get("k8sPodNamespace", "")), str(labels.get("k8sPodName", ""))
+                rows.append((key, *names, str(entry.get("containerID", ""))))
+    rows.sort()
+    columns = ("namespace", "pod", "container_id")
+    found = {"address": [format_address(*row[0]) for row in rows]}
+    return found | {name: [str(row[i]) for row in rows] for i, name in enumerate(columns, 1)}

@@ -33,7 +33,15 @@ if TYPE_CHECKING:
 
     from dsmodel.cni.contract import Finding
 
-__all__ = ["PROVENANCE", "Flannel", "FlannelLeases", "FlannelNetwork", "check_pod_cidrs", "read_net_conf"]
+__all__ = [
+    "PROVENANCE",
+    "Flannel",
+    "FlannelLeases",
+    "FlannelNetwork",
+    "check_pod_cidrs",
+    "read_flannel",
+    "read_net_conf",
+]
 
 PROVENANCE = Provenance(
     "flannel",
@@ -383,3 +391,59 @@ def check_pod_cidrs(nodes: Iterable[Mapping[str, Any]], networks: Mapping[IPFami
                 text += ": set --cluster-cidr or Network to the same range"
                 findings.append(("error", "flannel-pod-cidr-outside", name, text))
     return findings
+
+
+def read_flannel(
+    nodes: Iterable[Mapping[str, Any]], networks: Mapping[IPFamily, FlannelNetwork]
+) -> tuple[Flannel, list[str], list[Finding]]:
+    """Build the model of a live cluster that uses the Kubernetes API.
+
+    Parameters
+    ----------
+    nodes : iterable of mapping
+        Node objects as kubectl prints them.
+    networks : mapping of IPFamily to FlannelNetwork
+        From `read_net_conf`.
+
+    Returns
+    -------
+    tuple of Flannel, list of str, list of (severity, rule, object, message)
+        The model, the nodes' names in its order, and findings: those of `check_pod_cidrs`, and nodes without flannel's
+        annotation, on which it has not started.
+
+    Raises
+    ------
+    InvalidInput
+        No family.
+
+    Examples
+    --------
+    >>> node = {"metadata": {"name": "a", "annotations": {PUBLIC_IP: "192.0.2.1"}},
+    ...     "spec": {"podCIDRs": ["10.244.1.0/24"]}}
+    >>> flannel, names, findings = read_flannel([node], read_net_conf({"Network": "10.244.0.0/16"}))
+    >>> flannel.nodes, names, findings
+    (1, ['a'], [])
+    """
+    rows = list(nodes)
+    findings = check_pod_cidrs(rows, networks)
+    names, texts = [], []
+    for node in rows:
+        metadata, spec = node.get("metadata") or {}, node.get("spec") or {}
+        names.append(str(metadata.get("name", "")))
+        given = spec.get("podCIDRs") or ([spec["podCIDR"]] if spec.get("podCIDR") else [])
+        texts.append([str(text) for text in given if _inside(str(text), networks)])
+        if PUBLIC_IP not in (metadata.get("annotations") or {}):
+            text = f"has no annotation {PUBLIC_IP}: flannel has not started there"
+            findings.append(("warning", "flannel-not-started", f"Node/{names[-1]}", text))
+    flannel = Flannel(list(networks))
+    flannel.add_ranges({f: pair for f, pair in pod_cidr_columns(texts).items() if f in networks})
+    return flannel, names, sorted(findings)
+
+
+def _inside(text: str, networks: Mapping[IPFamily, FlannelNetwork]) -> bool:
+    """Tell whether a podCIDR can be read and lies in the network."""
+    try:
+        cidr = Cidr(text, host_bits="mask")
+    except InvalidInput:
+        return False
+    return cidr.family in networks and cidr in networks[cidr.family].cidr

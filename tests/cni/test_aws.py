@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from dsmodel.addresses.arrays import to_integers
 from dsmodel.addresses.cidr import Cidr, IPFamily
-from dsmodel.cni.aws import AwsVpcCni, Interfaces, WarmTargets, max_pods, prefix_chance, read_interfaces
+from dsmodel.cni.aws import (
+    AwsVpcCni,
+    Interfaces,
+    WarmTargets,
+    max_pods,
+    prefix_chance,
+    read_checkpoint,
+    read_interfaces,
+)
 from dsmodel.errors import InvalidField, InvalidInput, Reason
 
 V4 = IPFamily.IPV4
@@ -189,3 +197,16 @@ def test_introspection() -> None:
         (V4, 1, 1, 14),
         (IPFamily.IPV6, 1, 0, (1 << 48) - 1),
     ]
+
+
+def test_checkpoints() -> None:
+    def entry(pod: str, **addresses: str) -> dict[str, Any]:
+        return {"containerID": f"c-{pod}", "metadata": {"k8sPodNamespace": "n", "k8sPodName": pod}, **addresses}
+
+    rows = [entry("b", ipv4="10.0.0.20"), entry("a", ipv4="10.0.0.3"), entry("c", ipv6="fd00::1", ipv4="")]
+    found = read_checkpoint({"allocations": rows})
+    assert found["address"] == ["10.0.0.3", "10.0.0.20", "fd00::1"]
+    assert found["pod"] == ["a", "b", "c"]
+    assert read_checkpoint({})["address"] == []
+    with pytest.raises(InvalidInput, match="what"):
+        read_checkpoint({"allocations": [entry("a", ipv4="what")]})

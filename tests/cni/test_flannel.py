@@ -7,7 +7,7 @@ import pytest
 
 from dsmodel.addresses.arrays import to_integers
 from dsmodel.addresses.cidr import IPFamily
-from dsmodel.cni.flannel import Flannel, FlannelLeases, check_pod_cidrs, read_net_conf
+from dsmodel.cni.flannel import Flannel, FlannelLeases, check_pod_cidrs, read_flannel, read_net_conf
 from dsmodel.cni.node_ranges import pod_cidr_columns
 from dsmodel.errors import InvalidField
 
@@ -110,3 +110,20 @@ def test_nodes_flannel_would_not_run_on() -> None:
         ("Node/d", "no-pod-cidr"),
         ("Node/d", "no-pod-cidr"),
     ]
+
+
+def test_live_nodes() -> None:
+    networks = read_net_conf({"Network": "10.244.0.0/16"})
+    started = {"flannel.alpha.coreos.com/public-ip": "192.0.2.1"}
+    rows = [
+        {"metadata": {"name": "a", "annotations": started}, "spec": {"podCIDR": "10.244.1.0/24"}},
+        {"metadata": {"name": "b"}, "spec": {"podCIDRs": ["10.9.0.0/24", "fd00::/64", "what"]}},
+    ]
+    flannel, names, findings = read_flannel(rows, networks)
+    assert names == ["a", "b"]
+    assert [finding[1] for finding in findings] == [
+        "flannel-invalid-pod-cidr",
+        "flannel-pod-cidr-outside",
+        "flannel-not-started",
+    ]
+    assert flannel.place([0, 1]).ok.tolist() == [True, False]
