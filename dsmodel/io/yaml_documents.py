@@ -44,6 +44,7 @@ _UNSIGNED: Final = 1 << 64
 _WHOLE: Final = 1e21  # from here on Go prints a float with an exponent, which no integer field takes
 _NO_KEY: Final = object()
 _MERGE: Final = object()
+_SAME: Final = object()
 # go-yaml: aliases may make up 99 % of a small document, 10 % of a large one
 _FREE_ALIASES, _FREE_NODES = 100, 1000
 _SMALL, _LARGE = 400_000, 4_000_000
@@ -178,7 +179,7 @@ def read_yaml(part: YamlPart) -> tuple[Any, list[str]]:
         raise InvalidInput(f"line {line}: byte 0x{part.text[error.start]:02x} is no UTF-8") from None
     builder = _Builder(part.line)
     try:
-        builder.read(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+        builder.read(getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {part.line + mark.line}: " if mark is not None else ""
@@ -193,41 +194,55 @@ class _Builder:
     """Values made from the events of a parser, without recursion."""
 
     def __init__(self, line: int) -> None:
+        import yaml
+
+        self.alias, self.ends = yaml.AliasEvent, (yaml.MappingEndEvent, yaml.SequenceEndEvent)
         self.line = line
         self.result: Any = None
         self.findings: list[str] = []
         self.frames: list[_Frame] = []
+        self.inside: Any = None
         self.anchors: dict[str, tuple[Any, int]] = {}
         self.nodes = self.aliased = 0
 
-    def read(self, events: Any) -> None:
-        """Take every event of one document."""
-        import yaml
+    def read(self, loader: Any) -> None:
+        """Take every event of one document; most are scalars, plain or quoted, that are keys or values of mappings."""
+        from yaml import DocumentEndEvent, MappingStartEvent, ScalarEvent, SequenceStartEvent, StreamEndEvent
 
-        key: Any = _NO_KEY
-        for event in events:
+        next_event, key = loader.get_event, _NO_KEY
+        while True:
+            event = next_event()
             kind = type(event)
-            if kind is yaml.ScalarEvent:
+            if kind is ScalarEvent:
                 self.nodes += 1
-                value = self._scalar(event)
-                if event.anchor:
+                value = self._scalar(event) if event.implicit[0] or event.tag is not None else event.value
+                if event.anchor is not None:
                     self.anchors[event.anchor] = (value, 1)
-            elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
-                self._open({} if kind is yaml.MappingStartEvent else [], event, key)
+                if key is _NO_KEY and type(value) is str and type(self.inside) is dict:
+                    key = value
+                    continue
+            elif kind is MappingStartEvent or kind is SequenceStartEvent:
+                self._open({} if kind is MappingStartEvent else [], event, key)
                 key = _NO_KEY
                 continue
-            elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
-                frame = self.frames.pop()
-                value, key = frame.value, frame.key
-                if frame.anchor:
-                    self.anchors[frame.anchor] = (value, self.nodes - frame.before)
-            elif kind is yaml.AliasEvent:
-                value = self._alias(event)
-            elif kind is yaml.DocumentEndEvent:
+            elif kind is DocumentEndEvent or kind is StreamEndEvent:
                 return  # kubectl reads one document between two separators
             else:
-                continue
+                done = self._finished(event)
+                if done is None:
+                    continue
+                value, key = done if done[1] is not _SAME else (done[0], key)
             key = self._place(value, key, event)
+
+    def _finished(self, event: Any) -> tuple[Any, Any] | None:
+        """Return the value that the end of a mapping or list, or an alias, stands for, and the key it waits with."""
+        if not isinstance(event, self.ends):
+            return (self._alias(event), _SAME) if isinstance(event, self.alias) else None
+        frame = self.frames.pop()
+        self.inside = self.frames[-1].value if self.frames else None
+        if frame.anchor:
+            self.anchors[frame.anchor] = (frame.value, self.nodes - frame.before)
+        return frame.value, frame.key
 
     def _open(self, value: Any, event: Any, key: Any) -> None:
         """Begin a mapping or sequence."""
@@ -235,15 +250,16 @@ class _Builder:
             raise InvalidInput(f"line {self._at(event)}: nested deeper than {MOST_DEEP} levels")
         self.anchors.pop(event.anchor, None)
         self.frames.append(_Frame(value, event.anchor, self.nodes, key))
+        self.inside = value
         self.nodes += 1
 
     def _scalar(self, event: Any) -> Any:
-        """Read a scalar by its style and tag."""
+        """Read a plain scalar, or one with a tag."""
         tag = event.tag
-        if tag is None or not tag.startswith(_STANDARD):
-            if tag == "!" or not event.implicit[0]:
-                return event.value
+        if tag is None:
             return _MERGE if event.value == "<<" else yaml_scalar(event.value)
+        if not tag.startswith(_STANDARD):
+            return event.value
         name = tag.removeprefix(_STANDARD)
         return yaml_scalar(event.value) if name in {"int", "float", "bool", "null"} else event.value
 
@@ -267,7 +283,7 @@ class _Builder:
         if not self.frames:
             self.result = None if value is _MERGE else value
             return _NO_KEY
-        inside = self.frames[-1].value
+        inside = self.inside
         if type(inside) is list:
             inside.append("<<" if value is _MERGE else value)
             return _NO_KEY
