@@ -28,14 +28,14 @@ sys.path.insert(0, str(HERE))
 def main(arguments: list[str] | None = None) -> int:
     """Return 0 when every goal is reached, else 1."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="*", metavar="GLOB", help="files, without bench_ and .py (pools, text, ...)")
+    parser.add_argument("--only", default="*", metavar="GLOB", help="files, with or without bench_ (pools, text, ...)")
     parser.add_argument("--quick", action="store_true", help="small sizes and few rounds, where a file offers them")
     parser.add_argument("--json", action="store_true", help="one JSON list instead of a table")
     options = parser.parse_args(arguments)
     lines = []
     for path in sorted(HERE.glob("bench_*.py")):
         noun = path.stem.removeprefix("bench_")
-        if not fnmatch.fnmatch(noun, options.only):
+        if not any(fnmatch.fnmatch(name, options.only) for name in (noun, path.stem)):
             continue
         for row in _rows(_load(path), quick=options.quick):
             lines.extend(_lines(noun, row))
