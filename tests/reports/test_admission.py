@@ -1,18 +1,13 @@
 """Admission rows are what `ControlPlane` says one by one, and existing Services, addresses and ports are in the way."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dsmodel as ds
-from dsmodel.cli import main
-from dsmodel.cluster.api_server import control_plane_of
-from dsmodel.errors import InvalidConfig, InvalidInput, Reason, Rejected
+from dsmodel.errors import InvalidConfig, InvalidInput, Rejected
 from dsmodel.io.samples import sample_path
 from dsmodel.reports import admission, difference
 from dsmodel.reports.admission import COLUMNS
@@ -213,19 +208,6 @@ def test_the_same_question_has_the_same_answer() -> None:
 # what exists -------------------------------------------------------------------------------------------------------
 
 
-def test_the_server_of_a_dump_holds_what_its_services_hold() -> None:
-    cluster = ds.read_cluster(sample_path("dual-stack-shop"))
-    server = control_plane_of(cluster)
-    frame = cluster.services.to_frame(addresses="text")
-    for row in frame[~frame["headless"]].itertuples():
-        spec = server.get("Service", row.name, namespace=row.namespace)["spec"]
-        texts = {text for text in (row.cluster_ipv4, row.cluster_ipv6) if isinstance(text, str)}
-        assert set(spec.get("clusterIPs", ())) == texts
-    for family, pools in cluster.service_ranges.ranges.items():
-        assert server._backend.addresses.ranges(family)[0].pool.used == pools[0].used
-    assert server._backend.ports.pool.used == cluster.port_range.used
-
-
 def test_held_addresses_and_ports_without_owner_are_in_the_way() -> None:
     cluster = ds.Cluster(config("IPv4"))
     cluster.service_ranges.ranges[ds.IPFamily.IPV4][0].occupy(77)
@@ -278,105 +260,3 @@ def test_the_cluster_is_not_changed() -> None:
     admission(cluster, [service(f"s{n}") for n in range(9)])
     assert cluster.services.equals(before.services)
     assert (difference(before, cluster)["delta"] == 0).all()
-
-
-# every Service to another policy -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("policy", ["PreferDualStack", "RequireDualStack", "SingleStack"])
-@pytest.mark.parametrize("sample", ["dual-stack-shop", "nearly-full"])
-def test_a_policy_for_all_is_the_same_as_one_patch_after_the_other(sample: str, policy: str) -> None:
-    cluster = ds.read_cluster(sample_path(sample))
-    server, what_if = control_plane_of(cluster), cluster.copy()
-    outcome = what_if.set_family_policy(policy)
-    after = what_if.services.to_frame(addresses="text").astype(object)
-    after = after.where(after.notna(), "")
-    for row, reason in zip(after.itertuples(), outcome.reason.tolist(), strict=True):
-        stored = server.get("Service", row.name, namespace=row.namespace)
-        ports = [{"name": f"p{n}", "port": n + 1, **port} for n, port in enumerate(stored["spec"].get("ports", [{}]))]
-        for port in ports:
-            port["port"] = port["port"] or 80
-        patch = {"spec": {"ipFamilyPolicy": policy, "selector": {"app": "x"}, "ports": ports}}
-        if stored["spec"]["type"] == "ExternalName":
-            patch["spec"]["externalName"] = "db.example.com"
-        try:
-            spec = server.patch("Service", row.name, patch, patch_type="merge", namespace=row.namespace)["spec"]
-        except Rejected:
-            assert reason == Reason.REJECTED
-            continue
-        assert reason == Reason.OK
-        assert (row.ip_family_policy, row.ip_families) == (spec["ipFamilyPolicy"], ",".join(spec["ipFamilies"]))
-        held = [text for text in (row.cluster_ipv4, row.cluster_ipv6) if text]
-        assert len(held) == len([text for text in spec["clusterIPs"] if text != "None"])
-
-
-def test_a_full_range_leaves_the_rest_as_it_was() -> None:
-    cluster = ds.Cluster(ds.ClusterConfig.of(service_cidrs=["10.96.0.0/24", "fd00:10:96::/124"]))
-    cluster.add_services(20)
-    what_if = cluster.copy()
-    outcome = what_if.set_family_policy("PreferDualStack")
-    assert repr(outcome) == "Outcome(15 OK, 6 POOL_FULL)"
-    frame = difference(cluster, what_if).set_index(["pool", "ip_family"]).loc[("service addresses", "IPv6")]
-    assert frame[["used_before", "used_after", "delta", "free_after", "without"]].tolist() == [0, 15, 15, 0, 6]
-    assert "6 Services have none of IPv6: the range has none left" in frame["why"]
-    back = what_if.set_family_policy("SingleStack")
-    assert back.granted == 21
-    assert (difference(cluster, what_if)["delta"] == 0).all()
-
-
-def test_rows_can_be_named_and_words_must_be_known() -> None:
-    cluster = ds.Cluster(config())
-    cluster.add_services(3)
-    outcome = cluster.set_family_policy("PreferDualStack", [2, 2, 9, 1])
-    assert outcome.reason.tolist() == [Reason.OK, Reason.NOT_FOUND, Reason.NOT_FOUND, Reason.OK]
-    assert cluster.services["has_cluster_ipv6"].tolist() == [False, True, True, False]
-    assert cluster.set_family_policy("SingleStack", cluster.services["has_cluster_ipv6"]).granted == 2
-    with pytest.raises(InvalidInput, match="the words are SingleStack, PreferDualStack, RequireDualStack"):
-        cluster.set_family_policy("DualStack")
-
-
-# the command -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def chart(tmp_path: Path) -> Path:
-    folder = tmp_path / "chart"
-    folder.mkdir()
-    ds.write_manifests([service("web", ipFamilyPolicy="PreferDualStack")], folder / "web.yaml")
-    ds.write_manifests([{"apiVersion": "v1", "kind": "ConfigMap"}], folder / "config.yaml")
-    (tmp_path / "k3s.yaml").write_text("cluster-cidr: 10.42.0.0/16\nservice-cidr: 10.43.0.0/16\n")
-    return folder
-
-
-def run(*arguments: object) -> Any:
-    return CliRunner().invoke(main, ["admit", *map(str, arguments)], catch_exceptions=False)
-
-
-def test_exit_codes_tell_a_build_what_to_do(chart: Path) -> None:
-    k3s = chart.parent / "k3s.yaml"
-    accepted = run(chart, "--config", k3s)
-    assert (accepted.exit_code, accepted.output.splitlines()[0]) == (0, "1 Service: 0 refused, 1 changed, 0 accepted.")
-    assert "Skipped, as they are no Services: ConfigMap 1." in accepted.output
-    ds.write_manifests([service("db", ipFamilyPolicy="RequireDualStack")], chart / "db.yaml")
-    refused = run(chart, "--config", k3s)
-    assert (refused.exit_code, refused.output.index("Refused") < refused.output.index("Taken")) == (1, True)
-    assert run(chart, "--cluster", sample_path("dual-stack-shop")).exit_code == 0
-    for usage in ((chart,), (chart, "--config", k3s, "--cluster", k3s), (chart / "none", "--config", k3s)):
-        assert run(*usage).exit_code == 2
-    assert run("-", "--config", "-").exit_code == 2
-    assert run(chart, "--config", k3s, "--kube-version", "1.99").exit_code == 2
-
-
-def test_the_command_speaks_json_and_csv(chart: Path) -> None:
-    arguments = (chart, "--cluster", sample_path("single-stack-legacy"))
-    document = json.loads(run(*arguments, "--format", "json").output)
-    assert (document["schema"], document["skipped"]) == (1, {"ConfigMap": 1})
-    assert [row["verdict"] for row in document["admission"]] == ["changed"]
-    lines = run(*arguments, "--format", "csv").output.splitlines()
-    assert (lines[0], len(lines)) == (",".join(COLUMNS), 2)
-
-
-def test_what_a_manifest_holds_cannot_steer_the_terminal(chart: Path) -> None:
-    ds.write_manifests([service("\u200eweb\x85")], chart / "odd.json")
-    shown = run(chart, "--config", chart.parent / "k3s.yaml").output
-    assert all(line.isprintable() for line in shown.splitlines())
