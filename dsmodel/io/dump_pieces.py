@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["PIECE", "ByteStream", "read_mapped", "read_pieces"]
 
 # bytes of a piece: hundreds of objects, and small enough to stay in the processor's cache between copy and decode
-PIECE: Final = 2 << 20
+PIECE: Final = 1 << 20
 
 _ITEMS = re.compile(rb'"items"\s*:\s*\[(\s*)(?=\{)')
 # a mapped file without a cut in so many pieces is not cut
