@@ -320,3 +320,30 @@ def test_two_faults_are_two_rules(data):
         row = data.draw(st.integers(0, len(SOUND[table]) - 1))
         given_rows.setdefault(table, {}).setdefault(row, {}).update(columns)
     assert set(rules(ds.check(build(**given_rows)))) == picked
+
+
+@given(st.data())
+@settings(max_examples=15)
+def test_clusters_that_the_components_made_have_no_errors(data):
+    families = data.draw(st.sampled_from([["IPv4"], ["IPv6"], ["IPv4", "IPv6"], ["IPv6", "IPv4"]]))
+    pods = {"IPv4": "10.244.0.0/20", "IPv6": "fd00:10:244::/60"}
+    services = {"IPv4": "10.96.0.0/26", "IPv6": "fd00:10:96::/122"}
+    masks = {"IPv4": data.draw(st.integers(24, 27)), "IPv6": data.draw(st.integers(62, 68))}
+    config = ClusterConfig.of(
+        kube_version=data.draw(st.sampled_from(["1.23", "1.29", "1.36"])),
+        cluster_cidrs=[pods[family] for family in families],
+        service_cidrs=[services[family] for family in families],
+        node_cidr_mask_sizes={family: masks[family] for family in families},
+    )
+    sizes = {"nodes": st.integers(0, 20), "pods": st.integers(0, 80), "services": st.integers(0, 40)}
+    counts = {name: data.draw(size) for name, size in sizes.items()}
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    cluster = examples.synthetic(**counts, config=config, rng=rng)
+    ds.check(cluster, strict=True)
+    assert (ds.verify(cluster)["match_ratio"] == 1).all()
+    cluster.remove_nodes([0])
+    cluster.remove_pods([0, 3])
+    ds.check(cluster, strict=True)
+    ds.check(
+        Cluster.from_tables(config, nodes=cluster.nodes, pods=cluster.pods, services=cluster.services), strict=True
+    )
