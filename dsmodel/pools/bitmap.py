@@ -120,8 +120,9 @@ class Bitmap:
             return np.empty(0, dtype=np.uint64)
         self._own_flat()
         slots = length * self.size // (self.size - self.used)
-        end = min(slot + min(slots, _AT_ONCE), stop)
-        taken = self._few_free(slot, end) if slots > _CROWD * length else self._free_slots(slot, end)
+        few = slots > _CROWD * length
+        end = min(slot + min(4 * slots if few else slots, _AT_ONCE), stop)
+        taken = self._few_free(slot, end) if few else self._free_slots(slot, end)
         self._view[taken] = True
         self.used += len(taken)
         if self._hint == slot:
@@ -400,7 +401,7 @@ class Bitmap:
         if probe is None:
             return self._take_ranked(starts, start, stop)
         out, band = _room(len(starts)), np.array([start, stop], dtype=np.uint64)
-        done = probe(self._own_words(), starts.astype(np.uint64, copy=False), band, out)
+        done = probe(self._own_words(), starts, band, out)
         self.used += done
         if done < len(starts):
             out[done:] = self._take_ranked(starts[done:], start, stop)

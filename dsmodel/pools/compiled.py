@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["probe", "prober"]
 
 _Words: TypeAlias = "NDArray[np.uint64]"
-_Prober: TypeAlias = "Callable[[_Words, _Words, _Words, _Words], int]"
+_Prober: TypeAlias = "Callable[[_Words, NDArray[np.unsignedinteger], _Words, _Words], int]"
 
 _PATIENCE = 256
 _ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
@@ -38,7 +38,7 @@ _PLACE[[((int(_DE_BRUIJN) << bit) & int(_ALL)) >> 58 for bit in range(64)]] = np
 
 
 def probe(
-    words: NDArray[np.uint64], starts: NDArray[np.uint64], band: NDArray[np.uint64], out: NDArray[np.uint64]
+    words: NDArray[np.uint64], starts: NDArray[np.unsignedinteger], band: NDArray[np.uint64], out: NDArray[np.uint64]
 ) -> int:
     """Take for each start the next free slot at or after it, wrapping inside a band.
 
@@ -48,7 +48,7 @@ def probe(
     ----------
     words : ndarray of uint64
         Packed occupancy, slot 0 in bit 0 of word 0; changed in place.
-    starts : ndarray of uint64, shape (n,)
+    starts : ndarray of uint32 or uint64, shape (n,)
         Slots of the band, in order of arrival; at least n slots of it are free.
     band : ndarray of uint64, shape (2,)
         Its first slot, and one past its last.
@@ -79,8 +79,9 @@ def probe(
     for row in range(len(starts)):
         if patience < 0:
             return row
-        word = starts[row] >> _SIX
-        free = ~words[word] & (_ALL << (starts[row] & _MASK))
+        start = np.uint64(starts[row])
+        word = start >> _SIX
+        free = ~words[word] & (_ALL << (start & _MASK))
         while True:
             bit = free & (~free + _ONE)
             slot = (word << _SIX) + _PLACE[(bit * _DE_BRUIJN) >> _TOP]
