@@ -28,7 +28,7 @@ def test_every_range_is_there_and_so_is_the_version() -> None:
     server = control_plane_of(config)
     assert server.get("ServiceCIDR", "extra-1")["spec"]["cidrs"] == ["10.97.0.0/28"]
     old = control_plane_of(ds.ClusterConfig.of(kube_version="1.20", service_cidrs=["10.96.0.0/28"]))
-    with pytest.raises(Rejected, match="not found|could not find"):
+    with pytest.raises(Rejected, match=r"not found|could not find"):
         old.get("ServiceCIDR", "kubernetes")
 
 

@@ -254,6 +254,15 @@ def test_the_namespace_of_the_call_finds_existing_services() -> None:
     assert "exists" not in only(admission(cluster, [manifest], namespace="elsewhere"))["why"]
 
 
+@pytest.mark.parametrize("sample", ["single-stack-legacy", "dual-stack-shop", "nearly-full"])
+def test_what_a_server_stores_is_accepted_where_it_came_from_and_on_an_empty_one(sample: str) -> None:
+    cluster, manifests = ds.read_cluster(sample_path(sample)), ds.read_manifests(sample_path(sample))
+    for place in (cluster, cluster.config):
+        frame = admission(place, manifests)
+        assert set(frame["verdict"]) == {"accepted"}
+        assert not frame["changed"].str.contains("clusterIPs|nodePorts|ipFamil").any()
+
+
 def test_the_cluster_is_not_changed() -> None:
     cluster = ds.read_cluster(sample_path("nearly-full"))
     before = cluster.copy()
