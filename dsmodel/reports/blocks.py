@@ -202,10 +202,11 @@ def _service_range(pool: AddressRange) -> _Space:
     """Return one service range, or as much of it as can be handed out."""
     family, first = pool.cidr.family, pool.cidr.first
     length = max(pool.cidr.prefix_length, family.bits - pool.usable.bit_length())
+    part = f", of which the first /{length} is handed out" if length > pool.cidr.prefix_length else ""
     last = [first + (1 << (family.bits - length)) - 1] if family is IPFamily.IPV4 else []
     return _Space(
         "service addresses",
-        str(pool.cidr),
+        f"{pool.cidr}{part}",
         from_integers([first], family=family),
         length,
         family.bits,

@@ -120,3 +120,10 @@ def test_nothing_to_show_is_an_empty_frame_with_its_columns():
 def test_a_length_that_is_none_is_refused():
     with pytest.raises(errors.InvalidInput, match="/129 is no prefix length"):
         reports.fragmentation(Cluster(ClusterConfig.of()), lengths=[129])
+
+
+def test_a_range_wider_than_its_allocator_says_so():
+    cluster = Cluster(ClusterConfig.of(kube_version="1.20", service_cidrs=["fd00::/108"]))
+    row = reports.fragmentation(cluster).iloc[0]
+    assert row["range"] == "fd00::/108, of which the first /112 is handed out"
+    assert (row["prefix_length"], row["free_blocks"], row["all_blocks"]) == (120, 255, 255)
