@@ -44,6 +44,7 @@ _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _BROKEN = (OSError, EOFError, zlib.error)
 _KIND = re.compile(rb"^kind:[ \t]*[\"']?([A-Za-z]+)[\"']?[ \t]*(?:#[^\n]*)?\r?$", re.MULTILINE)
+_SPACE = re.compile(r"\s*")
 _TEMPLATE = "holds a template that is not rendered, {{ … }}; render the chart first, for example with helm template"
 _NO_KIND: Final = "no kind"
 # kind -> API group of the one that is meant; others of that name, like Knative's Service, are other kinds
@@ -317,16 +318,15 @@ class _Reading:
         findings: list[str] = []
         values: list[tuple[Any, tuple[str, ...], int]] = []
         decoder = json.JSONDecoder(object_pairs_hook=lambda pairs: _object(pairs, findings), parse_constant=_refused)
-        place, end = len(text) - len(text.lstrip()), len(text)
+        place, line = _past_space(text, 0), 1
         try:
-            while place < end:
-                line = text.count("\n", 0, place) + 1 if values else 1
-                value, place = decoder.raw_decode(text, place)
+            while place < len(text):
+                value, after = decoder.raw_decode(text, place)
                 values.append((value, tuple(findings), line))
                 findings.clear()
-                place += len(text[place : place + 4096]) - len(text[place : place + 4096].lstrip())
-                while place < end and text[place].isspace():
-                    place += 1
+                after = _past_space(text, after)
+                line += text.count("\n", place, after)
+                place = after
         except RecursionError:
             self.documents.append(Document(file, len(values) + 1, error=f"nested deeper than {MOST_DEEP} levels"))
             return True
@@ -431,6 +431,12 @@ def _object(pairs: list[tuple[str, Any]], findings: list[str]) -> dict[str, Any]
         twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
         findings += [f'key "{key}" already set in object; the last one counts' for key in twice]
     return made
+
+
+def _past_space(text: str, place: int) -> int:
+    """Return where the next character stands that is no white space."""
+    match = _SPACE.match(text, place)
+    return match.end() if match is not None else place
 
 
 def _refused(constant: str) -> Any:
