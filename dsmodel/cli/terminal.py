@@ -56,7 +56,8 @@ class Unusable(click.ClickException):
 def main() -> None:
     """Say what runs out first in an IPv4/IPv6 dual-stack Kubernetes cluster, and why.
 
-    Exit codes: 0 answered; 1 answered, and --strict met findings of severity error; 2 unusable call or dump.
+    Exit codes: 0 answered; 1 answered, and admit met a refusal or --strict findings of severity error; 2 unusable call
+    or dump.
     """
 
 
