@@ -1,9 +1,10 @@
-"""The batch verbs of a `Cluster`: what nodes, pods and services take when they come and give back when they go.
+"""The batch verbs of a `Cluster`: what nodes and pods take when they come and give back when they go.
 
 Each function is the body of the verb of the same name; the promises stand there. Rows are decided first, by counting,
 then served by the pools in bulk, so that nothing has to be undone.
 
-What it does not know: tables that came from outside (`dsmodel.cluster.occupancy`).
+What it does not know: tables that came from outside (`dsmodel.cluster.occupancy`), Services
+(`dsmodel.cluster.service_assignment`).
 """
 
 from __future__ import annotations
@@ -17,13 +18,11 @@ from dsmodel.addresses.arrays import empty
 from dsmodel.addresses.cidr import IPFamily
 from dsmodel.addresses.text import parse_cidrs
 from dsmodel.cluster.block_column import BlockColumn, frozen, narrowest
-from dsmodel.cluster.occupancy import ENDS, mark_blocks, occupy_pods, occupy_services
-from dsmodel.cluster.outcome import Outcome, grant_by_need, grant_by_node, rows_asked
-from dsmodel.cluster.schema import IP_FAMILIES, NODE_PORTS, NODES, PODS, SERVICES
-from dsmodel.cluster.service_families import decide_many
+from dsmodel.cluster.occupancy import ENDS, mark_blocks, occupy_pods
+from dsmodel.cluster.outcome import Outcome, grant_by_node, rows_asked
+from dsmodel.cluster.schema import NODES, PODS
 from dsmodel.cluster.table import Table
 from dsmodel.errors import InvalidInput, Reason
-from dsmodel.kube.behaviour import behaviour_of
 from dsmodel.pools.arrivals import Arrivals
 
 if TYPE_CHECKING:
@@ -33,14 +32,11 @@ if TYPE_CHECKING:
 
     from dsmodel.cluster.state import Cluster
 
-__all__ = ["add_nodes", "add_pods", "add_services", "remove_nodes", "remove_pods", "remove_services"]
+__all__ = ["add_nodes", "add_pods", "remove_nodes", "remove_pods"]
 
 _TEXT = np.dtypes.StringDType()
 _MOST = np.iinfo(np.int64).max
 _RUNNING, _SUCCEEDED, _FAILED = 2, 3, 4  # codes of schema.PHASES
-_NODE_PORT, _LOAD_BALANCER, _EXTERNAL_NAME = 2, 3, 4  # codes of schema.SERVICE_TYPES
-_LOCAL = 2  # code of schema.TRAFFIC_POLICIES
-_NODE_PORT_USE, _HEALTH_CHECK_USE = 1, 2  # codes of schema.NODE_PORT_USES
 
 
 # nodes -------------------------------------------------------------------------------------------------------------
@@ -440,172 +436,6 @@ def remove_pods(cluster: Cluster, pods: ArrayLike) -> Outcome:
     if cluster.shared_addresses:
         occupy_pods(cluster)
     return Outcome.of(reason, kept=np.zeros(len(reason), np.bool_))
-
-
-# services ----------------------------------------------------------------------------------------------------------
-
-
-def add_services(
-    cluster: Cluster,
-    services: int | pd.DataFrame | Table,
-    *,
-    defaults: Mapping[str, Any],
-    node_ports: int | None,
-    rng: np.random.Generator | None,
-) -> Outcome:
-    """Create Services, in order.
-
-    Parameters
-    ----------
-    cluster : Cluster
-        Changed in place.
-    services : int, pandas.DataFrame or Table
-        How many alike, or rows.
-    defaults : mapping of str to object
-        Type, policy and families of rows that do not say.
-    node_ports : int, optional
-        Ports of each Service that has any and does not say.
-    rng : numpy.random.Generator, optional
-        Decides addresses and ports.
-
-    Returns
-    -------
-    Outcome
-        See `Cluster.add_services`.
-
-    Raises
-    ------
-    InvalidInput
-        If a column or word is not one of the schema.
-    """
-    table = _asked_services(services, defaults)
-    generator = rng if rng is not None else np.random.default_rng(len(cluster.services))
-    behaviour = behaviour_of(cluster.config.kube_version, cluster.config.feature_gates)
-    policies, families, reason = decide_many(table, configured=cluster.service_ranges.families, behaviour=behaviour)
-    needs, ports, health = _service_needs(table, families, node_ports)
-    rows = np.flatnonzero(reason == Reason.OK)
-    free = [min(cluster.service_ranges.free(family), _MOST) for family in ENDS] + [cluster.port_range.free]
-    granted = grant_by_need(needs[rows], np.array(free, np.int64))
-    reason[rows[~granted]] = Reason.POOL_FULL
-    rows = rows[granted]
-    stored = families if behaviour.dual_stack else np.zeros_like(families)
-    primary = np.where(families > 9, families // 10, families).astype(np.uint8)
-    primary[(needs[:, 0] + needs[:, 1]) == 0] = 0
-    columns: dict[str, Any] = {
-        "ip_family_policy": policies[rows],
-        "ip_families": stored[rows],
-        "primary_ip_family": primary[rows],
-        "node_ports": ports[rows].astype(np.uint16),
-    }
-    for place, (family, end) in enumerate(ENDS.items()):
-        wanted = needs[rows, place] > 0
-        column = np.zeros(len(rows), cluster.services[f"cluster_{end}"].dtype)
-        column[wanted] = cluster.service_ranges.allocate_next(int(wanted.sum()), family=family, rng=generator)
-        columns |= {f"cluster_{end}": column, f"has_cluster_{end}": wanted}
-    columns["health_check_node_port"] = _take_ports(cluster, ports=ports[rows], health=health[rows], rng=generator)
-    first_row = len(cluster.services)
-    cluster.services = cluster.services.append(table.take(rows).replace(columns))
-    return Outcome.of(reason, first_row=first_row)
-
-
-def remove_services(cluster: Cluster, services: ArrayLike) -> Outcome:
-    """Delete Services and give their addresses and ports back.
-
-    Parameters
-    ----------
-    cluster : Cluster
-        Changed in place.
-    services : array of int, or mask of bool
-        Rows.
-
-    Returns
-    -------
-    Outcome
-        See `Cluster.remove_services`.
-
-    Raises
-    ------
-    InvalidInput
-        If a mask has another length than the table.
-    """
-    rows, reason = rows_asked(np.asarray(services), len(cluster.services), "services")
-    gone = cluster.services.take(rows)
-    for family, end in ENDS.items():
-        cluster.service_ranges.release(gone[f"cluster_{end}"][gone[f"has_cluster_{end}"]], family=family)
-    keep = np.ones(len(cluster.services) + 1, np.bool_)  # the last one is for ports without an owner
-    keep[rows] = False
-    owner = cluster.node_ports["service"]
-    offsets, inside = cluster.port_range.offsets(cluster.node_ports["node_port"][~keep[owner]])
-    cluster.port_range.release(offsets[inside])
-    moved = np.append(np.cumsum(keep[:-1], dtype=np.int32) - 1, -1).astype(np.int32)
-    staying = cluster.node_ports.where(keep[owner])
-    cluster.node_ports = staying.replace({"service": moved[staying["service"]]})
-    cluster.services = cluster.services.where(keep[:-1])
-    if cluster.shared_addresses:
-        occupy_services(cluster)
-    return Outcome.of(reason, kept=np.zeros(len(reason), np.bool_))
-
-
-def _asked_services(services: int | pd.DataFrame | Table, defaults: Mapping[str, Any]) -> Table:
-    """Write the batch as a table, with the defaults where a row does not say."""
-    if isinstance(services, int):
-        if services < 0:
-            raise InvalidInput(f"services={services}: a number of services is 0 or more")
-        table = Table(SERVICES, length=services)
-    else:
-        table = services if isinstance(services, Table) else Table.from_frame(SERVICES, services)
-    words = {
-        "type": defaults["type"],
-        "ip_family_policy": defaults["ip_family_policy"] or "",
-        "ip_families": ",".join(defaults["ip_families"] or ()),
-    }
-    columns: dict[str, Any] = {}
-    for name, word in words.items():
-        declared = SERVICES.column(name)
-        code = {text: code for code, text in declared.words.items()}.get(word)
-        if code is None:
-            raise InvalidInput(f"{name}={word!r}: the words are {', '.join(map(repr, declared.words.values()))}")
-        columns[name] = np.where(table[name] == 0, np.uint8(code), table[name]).astype(np.uint8)
-    spaces = table["namespace"]
-    columns["namespace"] = np.where(spaces == "", np.array("default", _TEXT), spaces)
-    return table.replace(columns)
-
-
-def _service_needs(
-    table: Table, families: NDArray[np.uint8], node_ports: int | None
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """Count what each row takes: an address of each family, ports; with the node ports and the health-check ports."""
-    addressed = ~table["headless"] & (table["type"] != _EXTERNAL_NAME)
-    ported = np.isin(table["type"], (_NODE_PORT, _LOAD_BALANCER))
-    ports = np.where(table["node_ports"] > 0, table["node_ports"], 1 if node_ports is None else node_ports)
-    ports = np.where(ported, ports, 0).astype(np.int64)
-    health = (table["type"] == _LOAD_BALANCER) & (table["external_traffic_policy"] == _LOCAL)
-    needs = np.zeros((len(table), 3), np.int64)
-    needs[:, 0] = addressed & np.isin(families, [code for code, word in IP_FAMILIES.items() if "IPv4" in word])
-    needs[:, 1] = addressed & np.isin(families, [code for code, word in IP_FAMILIES.items() if "IPv6" in word])
-    needs[:, 2] = ports + health
-    return needs, ports, health
-
-
-def _take_ports(
-    cluster: Cluster, *, ports: NDArray[np.int64], health: NDArray[np.bool_], rng: np.random.Generator
-) -> NDArray[np.uint16]:
-    """Take node ports for rows that are known to get them; return their health-check ports."""
-    counts = ports + health
-    checked = np.zeros(len(ports), np.uint16)
-    total = int(counts.sum())
-    if not total:
-        return checked
-    taken = cluster.port_range.ports(cluster.port_range.allocate_next(total, rng=rng))
-    last = np.cumsum(counts) - 1
-    use = np.full(total, _NODE_PORT_USE, np.uint8)
-    use[last[health]] = _HEALTH_CHECK_USE
-    checked[health] = taken[last[health]]
-    owner = np.repeat(np.arange(len(ports), dtype=np.int32) + np.int32(len(cluster.services)), counts)
-    cluster.node_ports = cluster.node_ports.append(
-        Table(NODE_PORTS, {"service": owner, "node_port": taken, "use": use})
-    )
-    return checked
 
 
 # rows --------------------------------------------------------------------------------------------------------------

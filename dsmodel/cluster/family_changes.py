@@ -18,21 +18,18 @@ import numpy as np
 from dsmodel.cluster import occupancy
 from dsmodel.cluster.api_server import control_plane_of
 from dsmodel.cluster.outcome import Outcome, grant_by_need, rows_asked
-from dsmodel.cluster.schema import IP_FAMILIES, IP_FAMILY_POLICIES, SERVICE_TYPES, TRAFFIC_POLICIES
+from dsmodel.cluster.schema import IP_FAMILIES, IP_FAMILY_POLICIES
+from dsmodel.cluster.service_requests import decide_services, stored_shapes
 from dsmodel.errors import InvalidInput, Reason
-from dsmodel.kube.services.batch import decide_batch
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from dsmodel.cluster.state import Cluster
-    from dsmodel.cluster.table import Table
 
 __all__ = ["set_family_policy"]
 
 _MOST = np.iinfo(np.int64).max
-_DUAL_POLICIES, _DUAL_FAMILIES = 2, 10  # codes of IP_FAMILY_POLICIES and IP_FAMILIES from which both are meant
-_LOAD_BALANCER = 3  # code of schema.SERVICE_TYPES
 
 
 def set_family_policy(
@@ -69,7 +66,8 @@ def set_family_policy(
     asked = np.arange(len(cluster.services)) if services is None else np.asarray(services)
     rows, reason = rows_asked(asked, len(cluster.services), "services")
     table = cluster.services.take(rows)
-    answers = decide_batch({"ip_family_policy": policy}, server=control_plane_of(cluster.config), stored=_shapes(table))
+    server = control_plane_of(cluster.config)
+    answers = decide_services(stored_shapes(table), server=server, change={"ip_family_policy": policy})
     verdicts, needs = answers.reason.copy(), answers.needs[:, :2].copy()
     idle = (table["ip_family_policy"] == codes[policy]) | (verdicts != Reason.OK)
     needs[idle] = 0
@@ -89,28 +87,6 @@ def set_family_policy(
     done = reason == Reason.OK
     reason[done] = verdicts[np.searchsorted(rows, asked[done])] if asked.dtype != np.bool_ else verdicts
     return Outcome.of(reason, kept=np.zeros(len(reason), np.bool_))
-
-
-def _shapes(table: Table) -> dict[str, Any]:
-    """Write what decides about Services as they are stored."""
-    policies, families = table["ip_family_policy"], table["ip_families"]
-    alone = (policies >= _DUAL_POLICIES) & (families > 0) & (families < _DUAL_FAMILIES)
-    return {
-        "type": _words(table["type"], SERVICE_TYPES),
-        # one family under a dual-stack policy: the cluster was single-stack once
-        "ip_family_policy": _words(np.where(alone, np.uint8(1), policies), IP_FAMILY_POLICIES),
-        "ip_families": _words(families, IP_FAMILIES),
-        "headless": table["headless"],
-        "external_traffic_policy": _words(table["external_traffic_policy"], TRAFFIC_POLICIES),
-        "allocate_load_balancer_node_ports": (table["type"] != _LOAD_BALANCER) | (table["node_ports"] > 0),
-    }
-
-
-def _words(codes: NDArray[np.uint8], words: Any) -> NDArray[Any]:
-    """Write codes as text."""
-    table = np.full(256, "", object)
-    table[list(words)] = list(words.values())
-    return np.asarray(table[codes])
 
 
 def _addresses(

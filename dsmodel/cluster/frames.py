@@ -94,10 +94,9 @@ def columns_of(schema: TableSchema, frame: pd.DataFrame) -> dict[str, NDArray[An
         if declared.is_address:
             columns |= _address_columns(schema, declared, values)
         elif declared.words:
-            words = values.astype(object).where(values.notna(), "")
-            columns[name] = np.asarray(words, dtype=np.dtypes.StringDType())
+            columns[name] = _codes(declared, values)
         elif declared.is_text:
-            columns[name] = np.asarray(values.astype(object).where(values.notna(), ""), dtype=declared.dtype)
+            columns[name] = np.asarray(values.to_numpy(dtype=object, na_value=""), dtype=declared.dtype)
         elif values.isna().any():
             raise InvalidInput(
                 f"table {schema.name}, column {name} ({declared.dtype}, missing: {declared.null}): "
@@ -106,6 +105,16 @@ def columns_of(schema: TableSchema, frame: pd.DataFrame) -> dict[str, NDArray[An
         else:
             columns[name] = values.to_numpy()
     return columns
+
+
+def _codes(declared: Column, values: pd.Series[Any]) -> NDArray[Any]:
+    """Read words as codes; a word that is none is left to `Table`, which names it."""
+    code_of = {word: code for code, word in declared.words.items()}
+    places, words = pd.factorize(values)
+    found = [code_of.get(str(word)) for word in words]
+    if None in found:
+        return np.asarray([str(word) for word, code in zip(words, found, strict=True) if code is None])
+    return np.array([*found, 0], np.uint8)[places]
 
 
 def text_series(values: Any) -> pd.Series[str]:

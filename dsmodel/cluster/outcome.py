@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Outcome", "grant_by_need", "grant_by_node", "rows_asked"]
+__all__ = ["Outcome", "grant_by_need", "grant_by_node", "grant_in_order", "rows_asked"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,15 +250,76 @@ def grant_by_need(needs: NDArray[np.int64], free: NDArray[np.int64]) -> NDArray[
     >>> grant_by_need(np.array([[1, 1], [1, 0], [1, 1], [0, 1]]), np.array([2, 9])).tolist()
     [True, True, False, True]
     """
-    granted = np.ones(len(needs), np.bool_)
+    granted: NDArray[np.bool_] = grant_in_order(needs, free) == 0
+    return granted
+
+
+def grant_in_order(
+    needs: NDArray[np.int64], free: NDArray[np.int64], claims: NDArray[np.int64] | None = None
+) -> NDArray[np.int8]:
+    """Decide which rows of a batch are served, in order, where rows also name things that only one may have.
+
+    Parameters
+    ----------
+    needs : ndarray of int64, shape (n, pools)
+        How much each row takes from each pool.
+    free : ndarray of int64, shape (pools,)
+        What each pool has.
+    claims : ndarray of int64, shape (n, k), optional
+        Numbers, from 0 on, of the things each row wants for itself, in any column; -1 for none. A row never names one
+        thing twice.
+
+    Returns
+    -------
+    ndarray of int8, shape (n,)
+        0 where the row is served, -1 where a pool has too little, else 1 + the column of a claim that a served row
+        before has.
+
+    Raises
+    ------
+    None
+        Every input of the declared types has an answer.
+
+    Examples
+    --------
+    >>> needs = np.array([[2], [1], [1], [3], [1]])
+    >>> grant_in_order(needs, np.array([5]), np.array([[7], [7], [-1], [3], [3]])).tolist()
+    [0, 1, 0, -1, 0]
+    """
+    short = np.zeros(len(needs), np.bool_)
     while True:
         # each round settles one amount of one pool, so there are as many rounds as there are different amounts
+        beaten = np.zeros(len(needs), np.int8) if claims is None else _beaten(claims, ~short)
+        granted = ~short & (beaten == 0)
         taken = np.cumsum(np.where(granted[:, None], needs, 0), axis=0)
         over = granted & (taken > free).any(axis=1)
         if not over.any():
-            return granted
+            return np.where(short, np.int8(-1), beaten)
         row = int(over.argmax())
         left = free - (taken[row] - needs[row])
         lacking = needs[row] > left
         later = np.arange(len(needs)) >= row
-        granted &= ~(later & (needs[:, lacking] > left[lacking]).any(axis=1))
+        short |= later & (needs[:, lacking] > left[lacking]).any(axis=1)
+
+
+def _beaten(claims: NDArray[np.int64], alive: NDArray[np.bool_]) -> NDArray[np.int8]:
+    """Find the rows that want what an earlier row has; an earlier row that goes without leaves its things to others."""
+    answer = np.zeros(len(claims), np.int8)
+    numbers = int(claims.max(initial=-1)) + 1
+    wanted = claims[alive]
+    counts = np.append(np.bincount(wanted[wanted >= 0], minlength=numbers), 0)  # the last one is for no claim
+    left = np.flatnonzero(alive & (counts[claims] > 1).any(axis=1))
+    while len(left):
+        mine = claims[left]
+        first = np.full(numbers + 1, len(left))
+        places = np.repeat(np.arange(len(left)), mine.shape[1])
+        first[mine.ravel()[::-1]] = places[::-1]  # of equal numbers the last written stays, which is the first row
+        wins = ((first[mine] == np.arange(len(left))[:, None]) | (mine < 0)).all(axis=1)
+        held = np.zeros(numbers + 1, np.bool_)
+        held[mine[wins]] = True
+        held[-1] = False
+        lost = held[mine] & ~wins[:, None]
+        loses = lost.any(axis=1)
+        answer[left[loses]] = lost[loses].argmax(axis=1) + 1
+        left = left[~wins & ~loses]
+    return answer

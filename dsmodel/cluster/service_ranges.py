@@ -5,7 +5,7 @@ batch takes exactly the set of addresses that one at a time would (which row get
 ServiceCIDR objects of a family are tried in random order, and node ports are one pool for both families and all
 protocols.
 
-What it does not know: which families a Service gets (`dsmodel.cluster.service_families`), names, static requests.
+What it does not know: which families a Service gets (`dsmodel.kube.services.batch`), names.
 
 Sources: ``pkg/registry/core/service/ipallocator/{bitmap,ipallocator,cidrallocator}.go`` and
 ``pkg/registry/core/service/portallocator/allocator.go`` of v1.36.2; KEP-3070, KEP-3668, KEP-1880.
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from dsmodel.addresses.arrays import empty
+from dsmodel.errors import Reason
 from dsmodel.kube.behaviour import behaviour_of
 from dsmodel.kube.ports import port_band_offset
 from dsmodel.kube.service_cidrs import service_range_pool
@@ -172,6 +173,36 @@ class ServiceRanges:
             if len(open_pools):
                 first = open_pools[rng.integers(len(open_pools), size=n)]
         return column[~missing]
+
+    def judge(self, column: NDArray[Any], *, family: IPFamily) -> NDArray[np.uint8]:
+        """Tell what would become of requests for addresses, each by itself.
+
+        Parameters
+        ----------
+        column : address column, shape (n,)
+            Different addresses of the family.
+        family : IPFamily
+            Any family.
+
+        Returns
+        -------
+        ndarray of uint8, shape (n,)
+            OK, ALREADY_ALLOCATED or NOT_IN_RANGE.
+
+        Raises
+        ------
+        None
+            Every address has an answer.
+        """
+        reason = np.full(len(column), Reason.NOT_IN_RANGE, np.uint8)
+        for pool in self.ranges.get(family, []):
+            offsets, inside = pool.offsets(column)
+            rows = np.flatnonzero(inside)
+            found = pool.allocate(offsets[rows], dry_run=True).reason
+            rows, found = rows[found != Reason.NOT_IN_RANGE], found[found != Reason.NOT_IN_RANGE]
+            known = reason[rows] != Reason.NOT_IN_RANGE
+            reason[rows] = np.where(known, np.maximum(reason[rows], found), found)  # OK is the least
+        return reason
 
     def occupy(self, column: NDArray[Any], *, family: IPFamily) -> NDArray[np.bool_]:
         """Mark addresses as used in every range that contains them.

@@ -9,7 +9,7 @@ that a copy is cheap and independent.
 - Pods get the next address of host-local on their node in every family, and count against the kubelet's pod limit.
 - Services get cluster IPs and node ports by the API server's random law; a row gets all it needs or nothing.
 
-What it does not know: static requests and updates of Services, other network plugins, time.
+What it does not know: updates of Services other than of their policy, other network plugins, time.
 
 Sources: ``pkg/controller/nodeipam`` and ``pkg/registry/core/service`` of v1.36.2, containernetworking/plugins
 ``plugins/ipam/host-local``.
@@ -25,8 +25,9 @@ import numpy as np
 
 from dsmodel.addresses.arrays import empty
 from dsmodel.addresses.cidr import IPFamily
-from dsmodel.cluster import assignment, occupancy
+from dsmodel.cluster import assignment, occupancy, service_assignment
 from dsmodel.cluster.checks import findings_table
+from dsmodel.cluster.family_changes import set_family_policy
 from dsmodel.cluster.pod_blocks import PodBlocks
 from dsmodel.cluster.schema import FINDINGS, NODE_PORTS, NODES, PODS, SERVICES
 from dsmodel.cluster.service_ranges import ServiceRanges, node_port_pool
@@ -356,7 +357,10 @@ class Cluster:
         ----------
         services : int, pandas.DataFrame or Table
             How many alike; or rows with columns of `SERVICES` (``namespace``, ``name``, ``type``, ``ip_family_policy``,
-            ``ip_families`` like "IPv4,IPv6", ``headless``, ``node_ports``, ``external_traffic_policy``).
+            ``ip_families`` like "IPv4,IPv6", ``headless``, ``external_traffic_policy``; ``cluster_ipv4``,
+            ``cluster_ipv6`` and ``health_check_node_port`` are addresses and a port asked for). A frame may also have
+            ``selector``, ``ports`` (how many, else what ``node_ports`` says), ``allocate_load_balancer_node_ports``,
+            ``cluster_ip`` ("None" or an address asked for) and ``node_port`` (asked for by the first port).
         type : str, default "ClusterIP"
             For rows that do not say.
         ip_family_policy : str, optional
@@ -364,7 +368,7 @@ class Cluster:
         ip_families : sequence of str, optional
             For rows that do not say; the API server's default is the first service range's family.
         node_ports : int, optional
-            Ports of each NodePort and LoadBalancer Service that does not say; 1 if left out.
+            Ports of each Service that does not say; 1 if left out.
         rng : numpy.random.Generator, optional
             Decides addresses and ports. Without it, one seeded with the number of Services there are, so that the same
             calls give the same addresses.
@@ -372,13 +376,17 @@ class Cluster:
         Returns
         -------
         Outcome
-            FAMILY_NOT_CONFIGURED or REJECTED where the API server refuses the families, POOL_FULL where a range or the
-            node ports have nothing left. A refused row takes nothing.
+            FAMILY_NOT_CONFIGURED where the API server lacks a family, REJECTED where it refuses for another reason,
+            POOL_FULL where a range or the node ports have nothing left, ALREADY_EXISTS for a name that is taken,
+            ALREADY_ALLOCATED or NOT_IN_RANGE for an address or port asked for. A refused row takes nothing. What a
+            row asks for is not given to another row by choice.
 
         Raises
         ------
         InvalidInput
             If a column or word is not one of the schema.
+        InvalidConfig
+            If the API server would not start with the service ranges.
 
         Examples
         --------
@@ -388,7 +396,7 @@ class Cluster:
         Outcome(13 OK, 7 POOL_FULL)
         """
         defaults = {"type": type, "ip_family_policy": ip_family_policy, "ip_families": ip_families}
-        return assignment.add_services(self, services, defaults=defaults, node_ports=node_ports, rng=rng)
+        return service_assignment.add_services(self, services, defaults=defaults, node_ports=node_ports, rng=rng)
 
     def remove_services(self, services: ArrayLike) -> Outcome:
         """Delete Services and give their addresses and ports back.
@@ -408,7 +416,7 @@ class Cluster:
         InvalidInput
             If a mask has another length than the table.
         """
-        return assignment.remove_services(self, services)
+        return service_assignment.remove_services(self, services)
 
     def set_family_policy(
         self, policy: str, services: ArrayLike | None = None, *, rng: np.random.Generator | None = None
@@ -427,8 +435,8 @@ class Cluster:
         Returns
         -------
         Outcome
-            POOL_FULL where the other family's range has nothing left, REJECTED where the API server refuses
-            (ExternalName has no policy; RequireDualStack needs a range of each family), NOT_FOUND as for
+            POOL_FULL where the other family's range has nothing left, FAMILY_NOT_CONFIGURED where there is no
+            such range (RequireDualStack needs both), REJECTED for ExternalName, which has no policy, NOT_FOUND as for
             `remove_services`. Such a row stays as it was. PreferDualStack on a single-stack cluster is OK and takes
             nothing. No row moves.
 
@@ -448,8 +456,6 @@ class Cluster:
         >>> cluster.set_family_policy("PreferDualStack")
         Outcome(15 OK, 6 POOL_FULL)
         """
-        from dsmodel.cluster.family_changes import set_family_policy
-
         return set_family_policy(self, policy, services=services, rng=rng)
 
     # questions -----------------------------------------------------------------------------------------------------

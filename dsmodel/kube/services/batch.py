@@ -4,10 +4,11 @@ What the API server says to a Service without addresses or ports of its own depe
 families, headless or not, with selector or not, number of ports. A million rows have a handful of such shapes.
 
 Promises: verdict, words, policy, families and needs of a row are those that `ControlPlane` gives to it alone while its
-ranges have room; that includes version, gates and every check.
+ranges have room; that includes version, gates and every check. A row may say that it names addresses or ports itself:
+it is decided as one whose addresses and ports are free.
 
-Not known here: which rows a range has room for (needs are counted, pools are the caller's), addresses and node ports
-that a Service names itself, equal names.
+Not known here: which rows a range has room for (needs are counted, pools are the caller's), whether an address or port
+that a Service names is free, equal names.
 
 Sources: those of `dsmodel.kube.control_plane`, which answers.
 """
@@ -42,12 +43,18 @@ COLUMNS: dict[str, Any] = {
     "ports": 1,
     "external_traffic_policy": "",
     "allocate_load_balancer_node_ports": True,
+    "cluster_ips": "",
+    "node_port": False,
+    "health_check_node_port": False,
 }
-"""The columns that make a shape, with what a missing one means. ``ip_families`` is text, ``"IPv6,IPv4"``."""
+"""The columns that make a shape, with what a missing one means. ``ip_families`` is text, ``"IPv6,IPv4"``; so is
+``cluster_ips``, the families of the addresses that a new Service names. ``node_port`` and ``health_check_node_port``
+say whether a new Service names the node port of its first port, and its health-check port."""
 
 _HOLDS = {str: "text", bool: "true or false", int: "a count"}
 _MOST_PORTS = 1000
 _NAME = {"name": "row", "namespace": "default"}
+_ELSEWHERE = {"IPv4": "192.0.2.1", "IPv6": "2001:db8::1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,10 @@ class ShapeDecision:
         As stored; families with a comma between them. As before where a change is refused.
     needs : tuple of int
         IPv4 addresses, IPv6 addresses and node ports taken; negative where a change gives back.
+    external_traffic_policy : str, default ""
+        As stored.
+    health_check : bool, default False
+        Whether one of the node ports is for health checks.
     """
 
     code: int
@@ -71,6 +82,24 @@ class ShapeDecision:
     ip_family_policy: str
     ip_families: str
     needs: tuple[int, int, int]
+    external_traffic_policy: str = ""
+    health_check: bool = False
+
+    @property
+    def reason(self) -> Reason:
+        """Sort the answer.
+
+        Returns
+        -------
+        Reason
+            OK; FAMILY_NOT_CONFIGURED where the server lacks a family, POOL_FULL where even an empty range is too
+            small, REJECTED for the rest.
+        """
+        if self.code == 200:
+            return Reason.OK
+        if "range is full" in self.message:
+            return Reason.POOL_FULL
+        return Reason.FAMILY_NOT_CONFIGURED if "not configured" in self.message else Reason.REJECTED
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +139,9 @@ class BatchDecision:
         Returns
         -------
         ndarray of uint8, shape (n,)
-            `Reason.OK` or `Reason.REJECTED`.
+            See `ShapeDecision.reason`.
         """
-        return np.where(self.ok, np.uint8(Reason.OK), np.uint8(Reason.REJECTED))
+        return self._column([shape.reason for shape in self.shapes], np.uint8)
 
     @property
     def needs(self) -> NDArray[np.int64]:
@@ -244,9 +273,9 @@ def _factorised(values: NDArray[Any]) -> tuple[NDArray[np.intp], list[Any]]:
 def _spec(values: Mapping[str, Any]) -> dict[str, Any]:
     """Write a shape as a Service's spec."""
     shape = COLUMNS | {name: COLUMNS[name] if _missing(value) else value for name, value in values.items()}
-    for name in _FIELDS:
-        if isinstance(COLUMNS[name], str) != isinstance(shape[name], str):
-            raise InvalidInput(f"{name}={shape[name]!r}: this column holds {_HOLDS[type(COLUMNS[name])]}")
+    for name, default in COLUMNS.items():
+        if isinstance(default, str) != isinstance(shape[name], str):
+            raise InvalidInput(f"{name}={shape[name]!r}: this column holds {_HOLDS[type(default)]}")
     count = int(shape["ports"])
     if not 0 <= count <= _MOST_PORTS:
         raise InvalidInput(f"ports={count}: a Service of this batch has 0 to {_MOST_PORTS}")
@@ -270,11 +299,52 @@ def _missing(value: object) -> bool:
 
 def _create(server: ControlPlane, new: Mapping[str, Any]) -> ShapeDecision:
     """Put one shape to the server as a new Service."""
+    spec = _spec(new)
+    _name_free(spec, new, server)
     try:
-        stored = server.create({"apiVersion": "v1", "kind": "Service", "metadata": _NAME, "spec": _spec(new)})
+        stored = server.create(_service(spec))
     except Rejected as refusal:
         return ShapeDecision(refusal.code, refusal.message, "", "", (0, 0, 0))
     return _accepted(stored["spec"], {})
+
+
+def _service(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a Service."""
+    return {"apiVersion": "v1", "kind": "Service", "metadata": _NAME, "spec": spec}
+
+
+def _name_free(spec: dict[str, Any], new: Mapping[str, Any], server: ControlPlane) -> None:
+    """Name addresses and ports that are free, where the shape says that the Service names some."""
+    families = new.get("cluster_ips")
+    if families and not _missing(families):
+        spec["clusterIPs"] = [_free_address(family, server.copy()) for family in families.split(",")]
+        spec.setdefault("clusterIP", spec["clusterIPs"][0])
+    named = [name for name in ("node_port", "health_check_node_port") if new.get(name) is True]
+    if named:
+        node_port, health_check = _free_ports(server.copy())
+        if "node_port" in named and spec["ports"]:
+            spec["ports"][0]["nodePort"] = node_port
+        if "health_check_node_port" in named:
+            spec["healthCheckNodePort"] = health_check
+
+
+def _free_address(family: str, server: ControlPlane) -> str:
+    """Find an address that a Service could name; one of no range where the family has none."""
+    try:
+        found = server.create(_service(_spec({"ip_families": family})))["spec"]["clusterIP"]
+    except Rejected:
+        found = ""
+    address = read_ip(found)
+    return found if address is not None and address[0] == family else _ELSEWHERE[family]
+
+
+def _free_ports(server: ControlPlane) -> tuple[int, int]:
+    """Find two node ports that a Service could name; ports of no range where there are none."""
+    try:
+        ports = server.create(_service(_spec({"type": "NodePort", "ports": 2})))["spec"]["ports"]
+    except Rejected:
+        return 1, 2
+    return ports[0]["nodePort"], ports[1]["nodePort"]
 
 
 def _change(server: ControlPlane, *, new: Mapping[str, Any], old: Mapping[str, Any]) -> ShapeDecision:
@@ -317,7 +387,15 @@ def _accepted(spec: Mapping[str, Any], before: Mapping[str, Any]) -> ShapeDecisi
     """Read the answer from the stored spec."""
     held, given_back = _holdings(spec), _holdings(before)
     needs = (held[0] - given_back[0], held[1] - given_back[1], held[2] - given_back[2])
-    return ShapeDecision(200, "", spec.get("ipFamilyPolicy") or "", ",".join(spec.get("ipFamilies") or ()), needs)
+    return ShapeDecision(
+        200,
+        "",
+        spec.get("ipFamilyPolicy") or "",
+        ",".join(spec.get("ipFamilies") or ()),
+        needs,
+        spec.get("externalTrafficPolicy") or "",
+        bool(spec.get("healthCheckNodePort")),
+    )
 
 
 def _holdings(spec: Mapping[str, Any]) -> tuple[int, int, int]:

@@ -151,7 +151,8 @@ def test_a_batch_of_changes_equals_one_replace_each(
             held = [len(spec.get("clusterIPs", ())) - (spec.get("clusterIP") == "None") for spec in (before, after)]
             assert batch.needs[number][:2].sum() == held[1] - held[0]
         else:
-            assert batch.reason[number] == Reason.REJECTED
+            lacking = "not configured" in refusal.message
+            assert batch.reason[number] == (Reason.FAMILY_NOT_CONFIGURED if lacking else Reason.REJECTED)
             assert not batch.needs[number].any()
 
 
