@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Allocation", "Offsets", "Operation", "Pool", "offset_rows"]
+__all__ = ["Allocation", "Offsets", "Operation", "Pool", "offset_rows", "scattered"]
 
 Offsets: TypeAlias = "NDArray[np.integer] | Sequence[int]"
 
@@ -283,3 +283,32 @@ def offset_rows(offsets: Offsets, *, first: int, usable: int) -> tuple[NDArray[n
     if first or low < 0:
         inside &= rows >= first
     return slots, inside
+
+
+def scattered(codes: NDArray[np.uint8], inside: NDArray[np.bool_] | None, outside: Reason) -> NDArray[np.uint8]:
+    """Put the codes of the rows inside a pool at their places among all rows.
+
+    Parameters
+    ----------
+    codes : ndarray of uint8
+        One for each row inside, in order.
+    inside : ndarray of bool, shape (rows,), or None
+        Which rows are inside; None where all are.
+    outside : Reason
+        The code of the others.
+
+    Returns
+    -------
+    ndarray of uint8, shape (rows,)
+        `Reason` codes of all rows.
+
+    Raises
+    ------
+    None
+        Every input of the declared types has an answer.
+    """
+    if inside is None:
+        return codes
+    reason = np.full(len(inside), outside, dtype=np.uint8)
+    reason[inside] = codes
+    return reason

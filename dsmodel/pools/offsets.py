@@ -20,7 +20,7 @@ import numpy as np
 
 from dsmodel.errors import AlreadyAllocated, InvalidInput, NotInRange, PoolFull, Reason
 from dsmodel.pools.bitmap import Bitmap
-from dsmodel.pools.contract import Allocation, Offsets, offset_rows
+from dsmodel.pools.contract import Allocation, Offsets, offset_rows, scattered
 from dsmodel.pools.sparse import SparseSet
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ class OffsetPool:
         slots_now = self._slots.copy() if dry_run else self._slots
         granted = slots_now.take(rows)
         codes = np.where(granted, np.uint8(Reason.OK), np.uint8(Reason.ALREADY_ALLOCATED))
-        return Allocation.of(self._scatter(codes, inside, Reason.NOT_IN_RANGE))
+        return Allocation.of(scattered(codes, inside, Reason.NOT_IN_RANGE))
 
     @overload
     def allocate_next(
@@ -374,7 +374,7 @@ class OffsetPool:
         slots, inside = offset_rows(offsets, first=self._first, usable=self._usable)
         self._slots.mark(slots if inside is None else slots[inside])
         codes = np.zeros(len(slots) if inside is None else int(np.count_nonzero(inside)), dtype=np.uint8)
-        return Allocation.of(self._scatter(codes, inside, Reason.NOT_IN_RANGE))
+        return Allocation.of(scattered(codes, inside, Reason.NOT_IN_RANGE))
 
     @overload
     def has(self, offsets: int) -> bool: ...
@@ -684,16 +684,6 @@ class OffsetPool:
         return slots
 
     # words ------------------------------------------------------------------------------------------------------
-
-    def _scatter(
-        self, codes: NDArray[np.uint8], inside: NDArray[np.bool_] | None, outside: Reason
-    ) -> NDArray[np.uint8]:
-        """Return the codes of the rows inside at their places, and ``outside`` elsewhere."""
-        if inside is None:
-            return codes
-        reason = np.full(len(inside), outside, dtype=np.uint8)
-        reason[inside] = codes
-        return reason
 
     def _header(self) -> str:
         """Return what a snapshot must fit."""

@@ -94,7 +94,8 @@ def text(
     for verdict, title in _WORDS.items():
         rows = frame[frame["verdict"] == verdict]
         if len(rows):
-            entries = [_entry(row, width) for row in rows.head(_MOST).to_dict("records")]
+            records = rows.head(_MOST).to_dict("records")
+            entries = [_entry({str(name): value for name, value in row.items()}, width) for row in records]
             more = [f"… and {len(rows) - _MOST:,} more"] if len(rows) > _MOST else []
             heading = emphasise(title) if verdict == "refused" else title
             parts.append("\n".join([heading, "-" * len(title), *entries, *more]))
