@@ -683,8 +683,6 @@ class OffsetPool:
             slots += np.uint64(self._first)
         return slots
 
-    # words ------------------------------------------------------------------------------------------------------
-
     def _header(self) -> str:
         """Return what a snapshot must fit."""
         kind = "dense" if isinstance(self._storage, Bitmap) else "sparse"
