@@ -363,6 +363,7 @@ def test_counted_nodes_get_names_that_are_not_taken():
 
 # services -----------------------------------------------------------------------------------------------------------
 
+
 def test_removing_services_gives_everything_back():
     cluster = Cluster(ClusterConfig.of(service_cidrs=["10.96.0.0/24", "fd00:96::/112"]))
     before = [(pool.used, pool.free) for pool in cluster.pools()]
