@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from measure import Row, race
 
-from dsmodel import ControlPlane
+from dsmodel import Cluster, ClusterConfig, ControlPlane
 from dsmodel.errors import Rejected
 from dsmodel.kube.services.batch import decide_batch
 
@@ -26,6 +27,9 @@ def rows(*, quick: bool = False) -> Iterator[Row]:
         yield _creation(version, n)
     yield _patches(n)
     yield _batch(1_000_000)
+    yield _cluster("Services of a cluster by count", 1_000_000, None)
+    yield _cluster("Services of a cluster by frame", 1_000_000, _frame(1_000_000))
+    yield _cluster("Services of a cluster with names", 1_000_000, _frame(1_000_000, named=True))
 
 
 def server(version: str = "1.36") -> ControlPlane:
@@ -100,3 +104,30 @@ def _batch(n: int) -> Row:
     plane = server()
     result = race(lambda: decide_batch(columns, server=plane).needs, {}, items=n, rounds=3)
     return Row("rows decided by shape", f"{n:,}", result.own_ns, limits={"own ns": 1_000})
+
+
+def _frame(n: int, *, named: bool = False) -> pd.DataFrame:
+    """Return rows of many shapes, most of them with a cluster IP; one in ten has a node port or more."""
+    rng = np.random.default_rng(3)
+    columns: dict[str, Any] = {
+        "type": np.array(("ClusterIP",) * 9 + ("LoadBalancer",), object)[rng.integers(0, 10, n)],
+        "ip_family_policy": np.array(POLICIES, object)[rng.integers(0, 4, n)],
+        "headless": rng.random(n) < 0.1,
+        "selector": rng.random(n) < 0.9,
+    }
+    if named:
+        columns |= {"namespace": [f"team-{row % 40}" for row in range(n)], "name": [f"svc-{row}" for row in range(n)]}
+    return pd.DataFrame(columns)
+
+
+def _cluster(name: str, n: int, frame: pd.DataFrame | None) -> Row:
+    config = ClusterConfig.of(service_cidrs=RANGES, service_node_port_range=(1, 65535))
+
+    def create(cluster: Cluster) -> int:
+        if frame is None:
+            return cluster.add_services(n, ip_family_policy="PreferDualStack").granted
+        return cluster.add_services(frame).granted
+
+    result = race(create, {}, items=n, prepare=lambda: Cluster(config), rounds=3)
+    quantities = {"CPU s": result.own_ns * n / 1e9}
+    return Row(name, f"{n:,}", result.own_ns, quantities=quantities, limits={"CPU s": 2.0})

@@ -21,7 +21,9 @@ from dsmodel.cluster.schema import IP_FAMILIES, IP_FAMILY_POLICIES, NODE_PORTS, 
 from dsmodel.cluster.service_requests import decide_services, requested
 from dsmodel.cluster.table import Table
 from dsmodel.errors import Reason
+from dsmodel.kube.behaviour import behaviour_of
 from dsmodel.kube.control_plane import ControlPlane
+from dsmodel.kube.names import labels_fit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +39,7 @@ __all__ = ["add_services", "remove_services"]
 
 _MOST = np.iinfo(np.int64).max
 _EXTERNAL_NAME = 4  # code of schema.SERVICE_TYPES
+_PORT_NUMBERS = 1 << 16
 _NODE_PORT_USE, _HEALTH_CHECK_USE = 1, 2  # codes of schema.NODE_PORT_USES
 
 
@@ -159,10 +162,7 @@ def _claims(
     Numbers of different things differ; -1 is for no claim. Each column comes with the reason of who comes too late.
     """
     columns: list[tuple[NDArray[np.int64], Reason]] = []
-    names = _names(cluster, asked.table, reason)
-    if names is not None:
-        columns.append((names, Reason.ALREADY_EXISTS))
-    start = 0 if names is None else int(names.max()) + 1
+    start = 0
     for place, (family, end) in enumerate(ENDS.items()):
         rows = np.flatnonzero(asked.table[f"has_cluster_{end}"] & (needs[:, place] > 0) & (reason == Reason.OK))
         if len(rows):
@@ -178,14 +178,21 @@ def _claims(
             reason[rows] = _judge_ports(cluster, wanted[rows])
             columns.append((_scattered(start + wanted[rows], rows, len(reason)), Reason.ALREADY_ALLOCATED))
     reason[(ports > 0) & (ports == checks) & (reason == Reason.OK)] = Reason.ALREADY_ALLOCATED
+    names = _names(cluster, asked.table, reason)  # the server looks at the name when it has addresses and ports
+    if names is not None:
+        columns.append((np.where(names < 0, -1, names + start + _PORT_NUMBERS), Reason.ALREADY_EXISTS))
     return columns
 
 
 def _names(cluster: Cluster, table: Table, reason: NDArray[np.uint8]) -> NDArray[np.int64] | None:
-    """Assign numbers to names and refuse those that exist already; None where no two rows want one."""
+    """Assign numbers to names, refuse those that exist already or are none; None where no two rows want one."""
     if table["name"].strides == (0,) and (not len(table) or not table["name"][0]):
         return None
     old, nameless = cluster.services, table["name"] == ""
+    relaxed = behaviour_of(cluster.config.kube_version, cluster.config.feature_gates).relaxed_service_names
+    reason[~labels_fit(table["name"].tolist(), digit_first=relaxed) & ~nameless & (reason == Reason.OK)] = (
+        Reason.REJECTED
+    )
     number = _numbers(old["name"], table["name"])
     counts = np.bincount(number)
     counts[number[np.concatenate((old["name"] == "", nameless))]] = 0
