@@ -20,7 +20,7 @@ def test_flags_are_read_back(services: list[str], blocks: list[str], mask: int, 
         kube_version=f"1.{minor}",
         service_cidrs=services,
         cluster_cidrs=blocks,
-        node_cidr_mask_sizes={"IPv4": mask},
+        node_cidr_mask_sizes={"IPv4": mask} if blocks else {},  # no flag says a mask without a cluster CIDR
         service_node_port_range=(31000, 31999) if services else (30000, 32767),
         max_pods=pods,
     )

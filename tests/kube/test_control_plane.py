@@ -305,3 +305,14 @@ def test_flags_the_server_would_not_start_with(flags: dict[str, Any], words: str
 def test_versions_beyond_the_model_are_named() -> None:
     with pytest.raises(UnsupportedVersion, match=r"1\.20 to 1\.36"):
         ControlPlane(kube_version="1.19")
+
+
+def test_an_update_to_a_family_without_a_range_panics_and_changes_nothing():
+    server = ControlPlane(kube_version="1.23", service_cidrs=["10.96.0.0/24"])
+    manifest = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": [{"port": 80}]}}
+    before = server.create(manifest)
+    spec = {"ipFamilyPolicy": "PreferDualStack", "clusterIP": "None", "ports": [], "selector": None}
+    with pytest.raises(Rejected, match="nil pointer dereference") as refusal:
+        server.patch("Service", "a", {"spec": spec}, patch_type="merge")
+    assert (refusal.value.code, refusal.value.reason) == (0, "ServerPanic")
+    assert server.get("Service", "a") == before

@@ -389,6 +389,10 @@ def _allocate_ips(spec: ServiceSpec, backend: Backend, grants: Grants) -> None:
 
 def _take_ip(family: IPFamily, text: str, *, shown: list[str] | None, backend: Backend, grants: Grants) -> str:
     """Reserve the address asked for, or take any."""
+    if family.value not in backend.addresses.families:
+        # the server looks up the family's allocator, finds none and calls it all the same (allocIPs of alloc.go)
+        words = "runtime error: invalid memory address or nil pointer dereference"
+        raise Rejected(words, code=0, reason="ServerPanic")
     if not text:
         try:
             value = backend.addresses.allocate_next(family, owner=grants.owner)
