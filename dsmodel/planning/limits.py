@@ -32,10 +32,12 @@ from dsmodel.planning.thresholds import THRESHOLDS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
+
     from dsmodel.addresses.cidr import IPFamily
     from dsmodel.cluster.state import Cluster, ClusterPool
 
-__all__ = ["CANNOT_RUN_OUT", "Limit", "binding", "limits_of", "waiting_nodes"]
+__all__ = ["CANNOT_RUN_OUT", "Limit", "admitted_pods", "binding", "limits_of", "waiting_nodes"]
 
 # A pool with this many values or more is never the one that runs out; its counts are given as None.
 CANNOT_RUN_OUT = 1 << 48
@@ -171,6 +173,28 @@ def binding(limits: Sequence[Limit]) -> int | None:
     return None if ratio == math.inf else place
 
 
+def admitted_pods(cluster: Cluster) -> NDArray[np.int64]:
+    """Return how many pods each node's kubelet admits.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        Any cluster.
+
+    Returns
+    -------
+    ndarray of int64, shape (nodes,)
+        The node's allocatable pods, or the configured ``max_pods`` where it does not say.
+
+    Raises
+    ------
+    None
+        Every cluster has an answer.
+    """
+    pods = cluster.nodes["allocatable_pods"].astype(np.int64)
+    return np.where(pods > 0, pods, cluster.config.max_pods)
+
+
 def waiting_nodes(cluster: Cluster) -> int:
     """Count nodes that node IPAM owes a block.
 
@@ -269,8 +293,7 @@ def _pod_addresses(cluster: Cluster, pool: ClusterPool, more_nodes: int) -> Limi
 
 
 def _pods_per_node(cluster: Cluster, more_nodes: int) -> Limit:
-    pods, most = cluster.nodes["allocatable_pods"], cluster.config.max_pods
-    admitted = np.where(pods > 0, pods, most)
+    admitted, most = admitted_pods(cluster), cluster.config.max_pods
     usable, used = int(admitted.sum()), int(cluster.pod_counts.sum())
     sizes, counts = np.unique(admitted, return_counts=True)
     parts = [f"{count:,} x {size}" for size, count in zip(sizes.tolist(), counts.tolist(), strict=True)]

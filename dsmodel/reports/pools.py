@@ -9,7 +9,7 @@ import pandas as pd
 
 from dsmodel.addresses.cidr import IPFamily
 from dsmodel.errors import InvalidInput
-from dsmodel.planning.limits import CANNOT_RUN_OUT
+from dsmodel.planning.limits import CANNOT_RUN_OUT, admitted_pods
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -110,10 +110,10 @@ def _by_node(cluster: Cluster) -> pd.DataFrame:
         part = _with_amounts(part, usable, blocks.used()[has], free)
         part["why"] = "addresses of the node's block that host-local can hand out"
         parts.append(part)
-    admitted = np.where(nodes["allocatable_pods"] > 0, nodes["allocatable_pods"], cluster.config.max_pods)
+    admitted = admitted_pods(cluster)
     part = pd.DataFrame({"place": places, "order": len(parts), "pool": "pods per node", "ip_family": "", "range": ""})
     running = cluster.pod_counts[: len(nodes)]
-    part = _with_amounts(part, admitted.astype(np.int64), running, np.maximum(admitted - running, 0))
+    part = _with_amounts(part, admitted, running, np.maximum(admitted - running, 0))
     part["why"] = "pods the kubelet admits, those on the host network included"
     frame = pd.concat([*parts, part], ignore_index=True).sort_values(["place", "order"], ignore_index=True)
     for place, (column, source) in enumerate((("node", "name"), ("node_pool", "node_pool"), ("zone", "zone"))):
