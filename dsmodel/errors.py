@@ -18,7 +18,6 @@
     ├── MissingDependency (also ImportError)
     ├── InconsistentState (also RuntimeError)   corrupt input or our own bug; says which
     └── CheckFailed (also AssertionError)   a hard check found something
-    CheckWarning (UserWarning)              the soft twin of CheckFailed
 
 Exceptions are for one thing that cannot be done. A verb that takes many rows raises none of them for a row: it
 returns a `Reason` beside each row, and the codes map one to one to the classes above.
@@ -39,7 +38,6 @@ __all__ = [
     "CNIError",
     "Cause",
     "CheckFailed",
-    "CheckWarning",
     "DsmodelError",
     "InconsistentState",
     "InvalidAddress",
@@ -219,7 +217,3 @@ class CheckFailed(DsmodelError, AssertionError):
     def __init__(self, message: str, findings: Any = None) -> None:
         self.findings = findings
         super().__init__(message)
-
-
-class CheckWarning(UserWarning):
-    """The soft twin of `CheckFailed`."""

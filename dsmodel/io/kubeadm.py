@@ -159,10 +159,7 @@ def add_kubelet_configuration(sheet: FlagSheet, document: Entry) -> None:
     {'kubelet': ('--max-pods=250',)}
     """
     _add_fields(sheet, "kubelet", document, _KUBELET)
-    dns = document.get("clusterDNS")
-    if dns and dns.entries():
-        texts = ",".join(entry.string() for entry in dns.entries())
-        sheet.give("kubelet", "cluster-dns", texts, where=dns.where, rank=CONFIG_FILE)
+    _add_list(sheet, "kubelet", document.get("clusterDNS"), flag="cluster-dns")
 
 
 def add_proxy_configuration(sheet: FlagSheet, document: Entry) -> None:
@@ -190,10 +187,14 @@ def add_proxy_configuration(sheet: FlagSheet, document: Entry) -> None:
     {'kube-proxy': ('--proxy-mode=ipvs',)}
     """
     _add_fields(sheet, "kube-proxy", document, _PROXY)
-    addresses = document.get("nodePortAddresses")
-    if addresses and addresses.entries():
-        texts = ",".join(entry.string() for entry in addresses.entries())
-        sheet.give("kube-proxy", "nodeport-addresses", texts, where=addresses.where, rank=CONFIG_FILE)
+    _add_list(sheet, "kube-proxy", document.get("nodePortAddresses"), flag="nodeport-addresses")
+
+
+def _add_list(sheet: FlagSheet, component: str, listed: Entry | None, *, flag: str) -> None:
+    """Read a field that is a list as the flag with commas."""
+    if listed and listed.entries():
+        texts = ",".join(entry.string() for entry in listed.entries())
+        sheet.give(component, flag, texts, where=listed.where, rank=CONFIG_FILE)
 
 
 def _add_fields(sheet: FlagSheet, component: str, document: Entry, keys: Mapping[tuple[str, ...], str]) -> None:
