@@ -34,7 +34,7 @@ BELOW["__main__"] = {"cli"}
 # Library -> the modules (path prefixes inside the package) that may import it.
 HOMES = {
     "networkx": ("graph/topology.py",),
-    "matplotlib": ("plots.py", "plots/"),
+    "matplotlib": ("plots/",),
     "ipywidgets": ("widgets/",),
     "IPython": ("widgets/",),
     "yaml": ("io/", "kube/flags.py"),

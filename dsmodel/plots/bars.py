@@ -1,9 +1,6 @@
-"""Draw report frames.
+"""Draw the rows of pools and limits as bars, each named beside it.
 
-Promises: every function takes a frame and an optional ``ax`` and returns the `Axes`; IPv4 and IPv6 have the same two
-colours in every picture, and every bar is named beside it, so that colour is never the only key; labels neither overlap
-nor leave the picture at 7 inches; the same frame gives the same PNG bytes. Knows the columns of the frames and nothing
-of clusters or pools. Colours: `dsmodel.reports.presentation`.
+Promises: as every picture of `dsmodel.plots`. Colours: `dsmodel.reports.presentation`.
 """
 
 from __future__ import annotations
@@ -24,7 +21,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-__all__ = ["IPV4_COLOUR", "IPV6_COLOUR", "NEUTRAL_COLOUR", "alt_text", "limits", "save", "utilization"]
+__all__ = ["IPV4_COLOUR", "IPV6_COLOUR", "MOST_ROWS", "NEUTRAL_COLOUR", "alt_text", "limits", "save", "utilization"]
 
 IPV4_COLOUR = presentation.FAMILY_COLOURS["IPv4"]
 IPV6_COLOUR = presentation.FAMILY_COLOURS["IPv6"]

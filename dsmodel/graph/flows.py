@@ -1,0 +1,150 @@
+"""The columns that every decision about traffic takes and gives: flows in, what became of them out.
+
+A flow is the first packet of a connection, as it leaves the network namespace of a pod or a host process. One record
+holds many flows of one family. Who decides later (masquerading, gateways) takes flows and answers with columns of the
+same length; a batch of pods is grouped into distinct flows before it is decided, and broadcast after.
+
+What it does not know: where flows come from (`dsmodel.graph.paths`) and which rules there are.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dsmodel.addresses.arrays import family_of
+from dsmodel.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from dsmodel.addresses.cidr import IPFamily
+
+__all__ = ["Flows", "Translation", "Verdict"]
+
+
+class Verdict(enum.StrEnum):
+    """What becomes of a flow, in one family.
+
+    >>> Verdict("ok_snat").works
+    True
+    """
+
+    OK_DIRECT = "ok_direct"
+    OK_SNAT = "ok_snat"
+    VIA_GATEWAY = "via_gateway"
+    VIA_NAT64 = "via_nat64"
+    VIA_PROXY = "via_proxy"
+    LEAK_FALLTHROUGH = "leak_fallthrough"
+    NONDETERMINISTIC = "nondeterministic"
+    POLICY_DENIED = "policy_denied"
+    DROPPED_NO_GATEWAY = "dropped_no_gateway"
+    DROPPED_NO_EGRESS_IP = "dropped_no_egress_ip"
+    BLACKHOLE_RETURN = "blackhole_return"
+    NO_ROUTE = "no_route"
+    NO_FAMILY = "no_family"
+    UNKNOWN = "unknown"
+
+    @property
+    def works(self) -> bool:
+        """Whether an answer comes back; a leak works, though not as its policy says."""
+        return self in _WORK
+
+
+_WORK = frozenset(
+    {
+        Verdict.OK_DIRECT,
+        Verdict.OK_SNAT,
+        Verdict.VIA_GATEWAY,
+        Verdict.VIA_NAT64,
+        Verdict.VIA_PROXY,
+        Verdict.LEAK_FALLTHROUGH,
+    }
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Flows:
+    """Flows of one family, one a row.
+
+    Parameters
+    ----------
+    source : address column, shape (n,)
+        Address the packet carries when it leaves its namespace.
+    destination : address column, shape (n,)
+        Of the same family; where a Service was asked for, the endpoint that was chosen.
+    node : ndarray of int32, shape (n,)
+        Row of the node it leaves from, in the nodes table; -1 where that is not known.
+    pod : ndarray of int32, shape (n,)
+        Row of the pod in the pods table; -1 for a process of the host.
+    host : ndarray of bool, shape (n,)
+        Whether it starts in the node's own namespace: a host process, or a pod of the host network.
+
+    Raises
+    ------
+    InvalidInput
+        If the columns differ in length or family.
+
+    Examples
+    --------
+    >>> from dsmodel.addresses.text import parse_addresses
+    >>> pods, servers = parse_addresses(["10.244.0.5", "10.244.1.7"]), parse_addresses(["192.0.2.1"] * 2)
+    >>> flows = Flows(pods, servers, node=np.array([0, 1], np.int32), pod=np.array([0, 1], np.int32),
+    ...               host=np.zeros(2, np.bool_))
+    >>> len(flows), str(flows.family)
+    (2, 'IPv4')
+    """
+
+    source: NDArray[Any]
+    destination: NDArray[Any]
+    node: NDArray[np.int32]
+    pod: NDArray[np.int32]
+    host: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        """Refuse columns that do not belong together."""
+        lengths = {len(column) for column in (self.source, self.destination, self.node, self.pod, self.host)}
+        if len(lengths) > 1:
+            raise InvalidInput(f"flows: columns of {sorted(lengths)} rows; give one value a flow in each")
+        if self.source.dtype != self.destination.dtype:
+            raise InvalidInput(
+                f"flows: source is {family_of(self.source)} and destination {family_of(self.destination)}; "
+                "decide one family at a time"
+            )
+
+    def __len__(self) -> int:
+        """Count the flows."""
+        return len(self.source)
+
+    @property
+    def family(self) -> IPFamily:
+        """Family of all of them."""
+        return family_of(self.source)
+
+
+@dataclass(frozen=True, eq=False)
+class Translation:
+    """What the masquerading rules of the nodes did to each flow.
+
+    Parameters
+    ----------
+    translated : ndarray of bool, shape (n,)
+        Whether a rule rewrote the source.
+    source : address column, shape (n,)
+        Address after the node: its own where translated, the flow's where not; a row means nothing where not known.
+    has_source : ndarray of bool, shape (n,)
+        Whether `source` is known; False where the node has no address of the family in the model.
+    rule : ndarray of int16, shape (n,)
+        Place in `rules` of the rule that decided; -1 where none matched.
+    rules : tuple of str
+        Names of rules, with the component that owns each.
+    """
+
+    translated: NDArray[np.bool_]
+    source: NDArray[Any]
+    has_source: NDArray[np.bool_]
+    rule: NDArray[np.int16]
+    rules: tuple[str, ...]

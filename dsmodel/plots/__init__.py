@@ -1,0 +1,19 @@
+"""Draw report frames.
+
+Promises: every function takes a frame and an optional ``ax`` and returns the `Axes`; IPv4 and IPv6 have the same two
+colours in every picture, and colour is never the only key; labels neither overlap nor leave the picture at 7 inches;
+the same frame gives the same PNG bytes. Knows the columns of the frames and nothing of clusters or pools.
+"""
+
+from dsmodel.plots.bars import (
+    IPV4_COLOUR,
+    IPV6_COLOUR,
+    MOST_ROWS,
+    NEUTRAL_COLOUR,
+    alt_text,
+    limits,
+    save,
+    utilization,
+)
+
+__all__ = ["IPV4_COLOUR", "IPV6_COLOUR", "MOST_ROWS", "NEUTRAL_COLOUR", "alt_text", "limits", "save", "utilization"]
