@@ -13,12 +13,11 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dsmodel.addresses.arrays import family_of
 from dsmodel.errors import InvalidInput
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from dsmodel.addresses.cidr import IPFamily
@@ -90,8 +89,10 @@ class Flows:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from dsmodel.addresses.text import parse_addresses
-    >>> pods, servers = parse_addresses(["10.244.0.5", "10.244.1.7"]), parse_addresses(["192.0.2.1"] * 2)
+    >>> pods = parse_addresses(["10.244.0.5", "10.244.1.7"], family="IPv4")
+    >>> servers = parse_addresses(["192.0.2.1", "192.0.2.1"], family="IPv4")
     >>> flows = Flows(pods, servers, node=np.array([0, 1], np.int32), pod=np.array([0, 1], np.int32),
     ...               host=np.zeros(2, np.bool_))
     >>> len(flows), str(flows.family)
