@@ -11,17 +11,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Card", "Link", "Section"]
+__all__ = ["Card", "Link", "Section", "print_pretty"]
 
 MOST_ROWS = 20  # of a section; the rest is counted
-_WIDEST_CELL = 88  # characters of a cell in plain text; HTML wraps by itself
+_WIDEST_CELL = 88  # characters of a cell; a card is an overview, frames hold every word
 _INDENT = "    "
 _CELL = "text-align:left;vertical-align:top;padding:.1em .9em .1em 0;background:none;border:0"
 
@@ -157,6 +157,26 @@ class Card:
         return (section for section in self.sections if section.rows)
 
 
+def print_pretty(card: Card, printer: Any, *, short: str) -> None:
+    """Print a card where an object is a cell's whole answer, and its short form where it is part of another.
+
+    Parameters
+    ----------
+    card : Card
+        What the object shows.
+    printer : IPython.lib.pretty.PrettyPrinter
+        What IPython hands to ``_repr_pretty_``.
+    short : str
+        The object's ``repr``.
+
+    Raises
+    ------
+    None
+        Either is text.
+    """
+    printer.text(card.text() if len(printer.stack) <= 1 else short)
+
+
 def _aligned(rows: Sequence[Sequence[str | Link]]) -> list[str]:
     """Lay cells under each other."""
     cells = [[_short(str(cell)) for cell in row] for row in rows]
@@ -195,5 +215,5 @@ def _cells(row: Sequence[str | Link], tag: str) -> Markup:
 def _cell(cell: str | Link) -> Markup:
     """Write one cell, as a link if it leads somewhere."""
     if isinstance(cell, Link) and cell.url.startswith("https://"):
-        return Markup('<a href="{}">{}</a>').format(cell.url, cell.text)
-    return escape(str(cell))
+        return Markup('<a href="{}">{}</a>').format(cell.url, _short(cell.text))
+    return escape(_short(str(cell)))

@@ -12,7 +12,7 @@ Sources: RFC 4291 section 2.3, RFC 4632; Go ``net/netip`` ``ParsePrefix`` (*stri
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dsmodel.addresses.literals import (
     IPFamily,
@@ -24,6 +24,7 @@ from dsmodel.addresses.literals import (
     read_ipv4,
     read_ipv6,
 )
+from dsmodel.cards import Card, Section, print_pretty
 from dsmodel.errors import InvalidAddress, InvalidCidr
 
 if TYPE_CHECKING:
@@ -139,6 +140,27 @@ class Cidr:
     def __repr__(self) -> str:
         """Return the expression that makes this value."""
         return f"Cidr('{self}')"
+
+    def _card(self) -> Card:
+        """Show size, ends and what the registries say of it."""
+        from dsmodel.addresses.columns import from_integers
+        from dsmodel.addresses.registries import SPECIAL_PURPOSE, special_purpose
+
+        place = int(special_purpose(from_integers([self.first], family=self.family))[0])
+        block = SPECIAL_PURPOSE[place] if place >= 0 else None
+        kind = f"{block.name} ({block.rfc})" if block and self in block.cidr else "not special-purpose as a whole"
+        size = f"{self.size:,}" if self.host_bits_count < 48 else f"2^{self.host_bits_count}"
+        ends = (format_address(self.family, end) for end in (self.first, self.last))
+        rows = zip(("first", "last", "addresses", "IANA"), (*ends, size, kind), strict=True)
+        return Card(f"{self.family} {self}", (Section("Range", list(rows)),))
+
+    def _repr_html_(self) -> str:
+        """Show the card in a notebook."""
+        return self._card().html()
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: FBT001, ARG002 - IPython's signature
+        """Show the card in IPython."""
+        print_pretty(self._card(), printer, short=repr(self))
 
     def __contains__(self, other: object) -> bool:
         """Say whether an address (number or text) or a whole block lies inside; another family never does.

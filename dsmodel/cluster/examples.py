@@ -51,7 +51,7 @@ def kubeadm_dual_stack() -> Cluster:
     Examples
     --------
     >>> kubeadm_dual_stack()
-    Cluster(Kubernetes 1.36, IPv4+IPv6: 6 nodes, 120 pods, 25 services; cluster CIDRs 10.244.0.0/16, ...)
+    Cluster(Kubernetes 1.36, IPv4+IPv6: 6 nodes, 120 pods, 25 services; cluster CIDRs 10.244.0.0/16, ...
     """
     config = ClusterConfig.of(
         kube_version="1.36",

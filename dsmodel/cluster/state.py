@@ -28,6 +28,7 @@ from dsmodel.addresses.cidr import IPFamily
 from dsmodel.cluster import assignment, occupancy, service_assignment
 from dsmodel.cluster.checks import findings_table
 from dsmodel.cluster.family_changes import set_family_policy
+from dsmodel.cluster.overview import card_of
 from dsmodel.cluster.pod_blocks import PodBlocks
 from dsmodel.cluster.schema import FINDINGS, NODE_PORTS, NODES, PODS, SERVICES
 from dsmodel.cluster.service_ranges import ServiceRanges, node_port_pool
@@ -519,15 +520,12 @@ class Cluster:
         return sum(table.nbytes for table in tables) + sum(blocks.nbytes for blocks in self.pod_blocks.values())
 
     def __repr__(self) -> str:
-        """Return counts, ranges and families."""
-        ranges = ", ".join(map(str, self.config.cluster_cidrs)) or "none"
-        services = ", ".join(map(str, self.config.service_cidrs)) or "none"
-        families = "+".join(self.config.ip_families) or "no family"
-        return (
-            f"Cluster(Kubernetes {self.config.kube_version}, {families}: {len(self.nodes):,} nodes, "
-            f"{len(self.pods):,} pods, {len(self.services):,} services; cluster CIDRs {ranges}; "
-            f"service CIDRs {services})"
-        )
+        """Return the card as plain text."""
+        return card_of(self).text()
+
+    def _repr_html_(self) -> str:
+        """Show the card in a notebook."""
+        return card_of(self).html()
 
 
 def _check_rows(rows: NDArray[np.int32], table: Table, what: str) -> None:

@@ -16,13 +16,14 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from dsmodel.addresses.cidr import Cidr, IPFamily
+from dsmodel.cards import Card, Section
 from dsmodel.errors import InvalidCidr, InvalidConfig
 from dsmodel.kube.versions import NEWEST, KubeVersion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["DEFAULT_NODE_MASKS", "DEFAULT_NODE_PORTS", "ClusterConfig", "parse_port_range"]
+__all__ = ["DEFAULT_NODE_MASKS", "DEFAULT_NODE_PORTS", "ClusterConfig", "field_text", "parse_port_range"]
 
 # kube-controller-manager: prefix length of a node's block when no flag names one
 DEFAULT_NODE_MASKS = {IPFamily.IPV4: 24, IPFamily.IPV6: 64}
@@ -89,7 +90,7 @@ def _atoi(text: str) -> int:
     return int(text)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ClusterConfig:
     """What a cluster was told about addresses, with defaults filled in.
 
@@ -258,6 +259,52 @@ class ClusterConfig:
         lists = [cidrs for cidrs in (self.cluster_cidrs, self.service_cidrs) if cidrs]
         return bool(lists) and all(len(cidrs) > 1 for cidrs in lists)
 
+    def card(self) -> Card:
+        """Show every field, those that differ from the default marked, and how each is known.
+
+        Returns
+        -------
+        Card
+            As plain text and as HTML.
+
+        Raises
+        ------
+        None
+            Every configuration has one.
+
+        Examples
+        --------
+        >>> ClusterConfig.of(kube_version="1.36", service_cidrs=["10.96.0.0/16"], max_pods=250)
+        Configuration of Kubernetes 1.36, IPv4
+        Fields (* differs from the default):
+          field                    value          known from
+          kube_version             1.36           given
+          cluster_cidrs            none           default
+        * service_cidrs            10.96.0.0/16   given
+          node_cidr_mask_sizes     none           default
+          service_node_port_range  30000-32767    default
+        * max_pods                 250            given
+          feature_gates            none           default
+          extra_service_cidrs      none           default
+        """
+        plain = ClusterConfig(self.kube_version)
+        rows = []
+        for name in (entry.name for entry in fields(self) if entry.name != "evidence"):
+            value, known = getattr(self, name), self.evidence.get(name, "")
+            differs = value != getattr(plain, name) and not known.startswith("default")
+            rows.append(("*" * differs, name, field_text(value) or "none", known))
+        title = f"Configuration of Kubernetes {self.kube_version}, {'+'.join(self.ip_families) or 'no family'}"
+        header = ("", "field", "value", "known from")
+        return Card(title, (Section("Fields (* differs from the default)", rows, header),))
+
+    def __repr__(self) -> str:
+        """Return the card as plain text."""
+        return self.card().text()
+
+    def _repr_html_(self) -> str:
+        """Show the card in a notebook."""
+        return self.card().html()
+
     def gate(self, name: str) -> bool:
         """Tell whether a feature is on in this cluster.
 
@@ -282,6 +329,39 @@ class ClusterConfig:
         True
         """
         return self.kube_version.gate(name, self.feature_gates)
+
+
+def field_text(value: object) -> str:
+    """Write a field's value as the flags do.
+
+    Parameters
+    ----------
+    value : object
+        Value of a field of `ClusterConfig`.
+
+    Returns
+    -------
+    str
+        Lists with commas, port ranges with a dash, maps as ``key=value``; empty for nothing.
+
+    Raises
+    ------
+    None
+        Every value has a text.
+
+    Examples
+    --------
+    >>> field_text((30000, 32767)), field_text({"IPv4": 24}), field_text((Cidr("10.96.0.0/16"),))
+    ('30000-32767', 'IPv4=24', '10.96.0.0/16')
+    """
+    if isinstance(value, dict):
+        return ",".join(f"{key}={field_text(item)}" for key, item in value.items())
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        ports = value and not isinstance(value[0], Cidr)
+        return ("-" if ports else ",").join(str(item) for item in value)
+    return str(value)
 
 
 def _check_families(name: str, cidrs: tuple[Cidr, ...]) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, Self, TypeAlias, overload
+from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeAlias, overload
 
 import numpy as np
 
@@ -23,9 +23,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Allocation", "Offsets", "Operation", "Pool", "offset_rows", "scattered"]
+__all__ = [
+    "Allocation",
+    "Offsets",
+    "Operation",
+    "Order",
+    "Pool",
+    "Storage",
+    "Strategy",
+    "offset_rows",
+    "scattered",
+]
 
 Offsets: TypeAlias = "NDArray[np.integer] | Sequence[int]"
+Strategy: TypeAlias = Literal["scan", "sample", "lowest", "next"]
+Order: TypeAlias = Literal["sequence", "set"]
+Storage: TypeAlias = Literal["auto", "dense", "sparse"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,13 +14,14 @@ Sources: kubernetes v1.36 ``pkg/registry/core/service/allocator/bitmap.go`` (``r
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Literal, Self, TypeAlias, overload
+from typing import TYPE_CHECKING, Self, TypeAlias, overload
 
 import numpy as np
 
+from dsmodel.cards import Card
 from dsmodel.errors import AlreadyAllocated, InvalidInput, NotInRange, PoolFull, Reason
 from dsmodel.pools.bitmap import Bitmap
-from dsmodel.pools.contract import Allocation, Offsets, offset_rows, scattered
+from dsmodel.pools.contract import Allocation, Offsets, Order, Storage, Strategy, offset_rows, scattered
 from dsmodel.pools.sparse import SparseSet
 
 if TYPE_CHECKING:
@@ -28,17 +29,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["OffsetPool", "Order", "Storage", "Strategy"]
+__all__ = ["OffsetPool"]
 
-Strategy: TypeAlias = Literal["scan", "sample", "lowest", "next"]
-Order: TypeAlias = Literal["sequence", "set"]
-Storage: TypeAlias = Literal["auto", "dense", "sparse"]
 _Chooser: TypeAlias = "Callable[[int, int, int], NDArray[np.uint64]]"
 
 _STRATEGIES = ("scan", "sample", "lowest", "next")
 _ONE = (int, np.integer)
-_STREAK = 16
-_LONGEST_LEASE = 4096
+_STREAK, _LONGEST_LEASE = 16, 4096
 """After 16 single choices in a row, the next ones are taken together and handed out one by one, some 4,096 at once."""
 
 _DENSE_LIMIT = 1 << 26
@@ -697,3 +694,7 @@ class OffsetPool:
     def __repr__(self) -> str:
         """Return counts and strategy."""
         return f"<{type(self).__name__} {self.used} of {self._usable} used, {self._strategy}>"
+
+    def _repr_html_(self) -> str:
+        """Show the same in a notebook."""
+        return Card(repr(self)).html()

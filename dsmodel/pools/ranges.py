@@ -15,8 +15,8 @@ import numpy as np
 
 from dsmodel.addresses import arrays
 from dsmodel.errors import InvalidInput
-from dsmodel.pools.contract import offset_rows
-from dsmodel.pools.offsets import OffsetPool, Storage, Strategy
+from dsmodel.pools.contract import Storage, Strategy, offset_rows
+from dsmodel.pools.offsets import OffsetPool
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

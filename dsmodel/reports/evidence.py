@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dsmodel.addresses.cidr import Cidr
+from dsmodel.kube.config import field_text
 
 if TYPE_CHECKING:
     from dsmodel.cluster.state import Cluster
@@ -45,7 +45,7 @@ def configuration(cluster: Cluster) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "field": names,
-            "value": [_flag_text(getattr(config, name)) for name in names],
+            "value": [field_text(getattr(config, name)) for name in names],
             "why": [config.evidence.get(name, "") for name in names],
         }
     )
@@ -80,15 +80,3 @@ def findings(cluster: Cluster) -> pd.DataFrame:
     worst_first = frame["severity"].map({"fatal": 0, "error": 1, "warning": 2, "info": 3}).astype("int64")
     order = frame.assign(rank=worst_first).sort_values(["rank", "rule", "object", "message"], kind="stable").index
     return frame.loc[order].reset_index(drop=True)
-
-
-def _flag_text(value: Any) -> str:
-    """Write a field as the flags do."""
-    if isinstance(value, dict):
-        return ",".join(f"{key}={_flag_text(item)}" for key, item in value.items())
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        ports = value and not isinstance(value[0], Cidr)
-        return ("-" if ports else ",").join(str(item) for item in value)
-    return str(value)
