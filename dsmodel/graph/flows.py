@@ -4,6 +4,8 @@ A flow is the first packet of a connection, as it leaves the network namespace o
 holds many flows of one family. Who decides later (masquerading, gateways) takes flows and answers with columns of the
 same length; a batch of pods is grouped into distinct flows before it is decided, and broadcast after.
 
+`Steering` says what egress policies did, `Translation` what the node's masquerading did with what they left.
+
 What it does not know: where flows come from (`dsmodel.graph.paths`) and which rules there are.
 """
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from dsmodel.addresses.cidr import IPFamily
 
-__all__ = ["Flows", "Translation", "Verdict"]
+__all__ = ["UNDECIDED", "VERDICTS", "Exit", "Flows", "Steering", "Translation", "Verdict"]
 
 
 class Verdict(enum.StrEnum):
@@ -52,6 +54,12 @@ class Verdict(enum.StrEnum):
         """Whether an answer comes back; a leak works, though not as its policy says."""
         return self in _WORK
 
+
+VERDICTS: tuple[Verdict, ...] = tuple(Verdict)
+"""Verdict of each code in a column of verdicts."""
+
+UNDECIDED = 255
+"""Code of a flow that nothing has judged yet."""
 
 _WORK = frozenset(
     {
@@ -149,3 +157,66 @@ class Translation:
     has_source: NDArray[np.bool_]
     rule: NDArray[np.int16]
     rules: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Exit:
+    """One place where a gateway policy lets traffic out, in one family.
+
+    Parameters
+    ----------
+    node : int
+        Row of its node in the nodes table; -1 where the model does not have it.
+    address : str
+        Source that is seen after it, in canonical text; empty where not known.
+    name : str
+        Kind and name: "Node/worker-1", "Pod/egress/gateway-0".
+    """
+
+    node: int
+    address: str
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
+class Steering:
+    """What egress policies of the cluster do to each flow, before the node's own masquerading.
+
+    A flow that no policy selects is `UNDECIDED`: masquerading on its node decides. `Verdict.LEAK_FALLTHROUGH` means
+    that a policy selects it and does nothing: masquerading decides too, and the source is not the policy's.
+
+    Parameters
+    ----------
+    verdict : ndarray of uint8, shape (n,)
+        Place in `VERDICTS`; `UNDECIDED` where no policy selects the flow.
+    policy : ndarray of int32, shape (n,)
+        Place in `policies` of the one that decided; of several that conflict, the first; -1 where none selects.
+    gateway : ndarray of int32, shape (n,)
+        Row of the gateway's node in the nodes table; -1 where there is none, or more than one may serve.
+    source : address column, shape (n,)
+        Address seen after the gateway; a row means nothing where `has_source` is False.
+    has_source : ndarray of bool, shape (n,)
+        Whether exactly one source is possible and known.
+    choice : ndarray of int32, shape (n,)
+        Place in `choices`; -1 where no gateway serves the flow.
+    reason : ndarray of int32, shape (n,)
+        Place in `reasons`; -1 where no policy selects the flow.
+    policies : tuple of str
+        Kind and name: "CiliumEgressGatewayPolicy/egress-a", "EgressFirewall/shop/default".
+    choices : tuple of tuple of Exit
+        The exits that can serve a flow: one, or several where it depends on a hash of the flow, on chance, or on
+        something the dump does not hold; the reason says which.
+    reasons : tuple of str
+        The rule that decided, in words, with its product.
+    """
+
+    verdict: NDArray[np.uint8]
+    policy: NDArray[np.int32]
+    gateway: NDArray[np.int32]
+    source: NDArray[Any]
+    has_source: NDArray[np.bool_]
+    choice: NDArray[np.int32]
+    reason: NDArray[np.int32]
+    policies: tuple[str, ...]
+    choices: tuple[tuple[Exit, ...], ...]
+    reasons: tuple[str, ...]
