@@ -247,12 +247,7 @@ def _moved_pods(cluster: Cluster, pods: Table, moved: NDArray[np.int32]) -> Tabl
 
 
 def add_pods(
-    cluster: Cluster,
-    nodes: ArrayLike,
-    *,
-    names: Sequence[str] | None,
-    namespace: str | Sequence[str],
-    host_network: ArrayLike | None,
+    cluster: Cluster, nodes: ArrayLike, *, host_network: ArrayLike | None, columns: Mapping[str, Any]
 ) -> Outcome:
     """Start pods on nodes, in order of arrival.
 
@@ -262,12 +257,10 @@ def add_pods(
         Changed in place.
     nodes : array of int, shape (n,)
         Row of each pod's node.
-    names : sequence of str, optional
-        One a pod.
-    namespace : str or sequence of str
-        One for all, or one a pod.
     host_network : array of bool, optional
         One a pod.
+    columns : mapping of str to array-like
+        Further columns; one value for all or one a pod.
 
     Returns
     -------
@@ -283,9 +276,7 @@ def add_pods(
     if asked.ndim != 1 or (asked.size and asked.dtype.kind not in "iu"):
         raise InvalidInput(f"nodes: expected rows of the nodes table, got {asked.dtype} of shape {asked.shape}")
     n = len(asked)
-    columns = {"namespace": _spread(namespace, "namespace", n)}
-    if names is not None:
-        columns["name"] = _spread(names, "names", n)
+    columns = {name: _spread(values, name, n) for name, values in columns.items() if values is not None}
     host = None if host_network is None else np.asarray(host_network, dtype=np.bool_)
     if host is not None:
         _spread(host, "host_network", n)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "ALLOWED_SOURCES",
     "FAMILIES",
     "FINDINGS",
     "IP_FAMILIES",
@@ -38,6 +39,7 @@ __all__ = [
     "SERVICES",
     "SERVICE_TYPES",
     "SEVERITIES",
+    "SOURCE_FIELDS",
     "TRAFFIC_POLICIES",
     "Column",
     "TableSchema",
@@ -55,6 +57,11 @@ SERVICE_TYPES: Mapping[int, str] = {0: "", 1: "ClusterIP", 2: "NodePort", 3: "Lo
 TRAFFIC_POLICIES: Mapping[int, str] = {0: "", 1: "Cluster", 2: "Local"}
 PROTOCOLS: Mapping[int, str] = {0: "", 1: "TCP", 2: "UDP", 3: "SCTP"}
 NODE_PORT_USES: Mapping[int, str] = {0: "", 1: "node port", 2: "health check"}
+SOURCE_FIELDS: Mapping[int, str] = {
+    0: "",
+    1: "spec.loadBalancerSourceRanges",
+    2: "metadata.annotations[service.beta.kubernetes.io/load-balancer-source-ranges]",
+}
 SEVERITIES: Mapping[int, str] = {0: "", 1: "info", 2: "warning", 3: "error", 4: "fatal"}
 
 
@@ -185,6 +192,11 @@ def _block(name: str, path: str, meaning: str) -> tuple[Column, Column, Column]:
     return base, mask, present
 
 
+def _row(name: str, path: str, meaning: str) -> Column:
+    """One column: a row of another table."""
+    return Column(name, np.dtype(np.int32), path, meaning, unit="row", null="-1", default=-1)
+
+
 NODES = TableSchema(
     "nodes",
     (
@@ -207,6 +219,7 @@ NODES = TableSchema(
         *_address("internal_ipv6", "status.addresses[type=InternalIP]", "first IPv6 InternalIP"),
         _flag("ready", "status.conditions[type=Ready].status", "the kubelet reports ready", default=True),
         _flag("unschedulable", "spec.unschedulable", "cordoned"),
+        _row("labels", "metadata.labels", "place of the labels in the cluster's node_labels; -1 where not known"),
     ),
 )
 
@@ -215,21 +228,14 @@ PODS = TableSchema(
     (
         _text("namespace", "metadata.namespace", "namespace"),
         _text("name", "metadata.name", "name of the pod; empty for pods made from counts"),
-        Column(
-            "node",
-            np.dtype(np.int32),
-            "spec.nodeName",
-            "row of the node in the nodes table",
-            unit="row",
-            null="-1",
-            default=-1,
-        ),
+        _row("node", "spec.nodeName", "row of the node in the nodes table"),
         _flag("host_network", "spec.hostNetwork", "shares the node's addresses"),
         _code("phase", "status.phase", "lifecycle phase", words=PHASES),
         _flag("holds_address", "", "its addresses count against the node's block: neither host network nor finished"),
         *_address("pod_ipv4", "status.podIPs[*].ip", "the pod's IPv4 address"),
         *_address("pod_ipv6", "status.podIPs[*].ip", "the pod's IPv6 address"),
         _code("primary_ip_family", "status.podIP", "family of the first pod address", words=FAMILIES),
+        _row("labels", "metadata.labels", "place of the labels in the cluster's pod_labels; -1 where not known"),
     ),
 )
 
@@ -278,15 +284,7 @@ SERVICES = TableSchema(
 NODE_PORTS = TableSchema(
     "node_ports",
     (
-        Column(
-            "service",
-            np.dtype(np.int32),
-            "metadata.name",
-            "row of the owner in the services table",
-            unit="row",
-            null="-1",
-            default=-1,
-        ),
+        _row("service", "metadata.name", "row of the owner in the services table"),
         Column(
             "node_port",
             np.dtype(np.uint16),
@@ -297,6 +295,16 @@ NODE_PORTS = TableSchema(
             default=0,
         ),
         _code("use", "spec.ports[*].nodePort, spec.healthCheckNodePort", "what holds the port", words=NODE_PORT_USES),
+    ),
+)
+
+ALLOWED_SOURCES = TableSchema(
+    "allowed_sources",
+    (
+        _row("service", "metadata.name", "row of the Service in the services table; one row for each range"),
+        *_block("source_ipv4", "spec.loadBalancerSourceRanges[*]", "IPv4 clients its load balancer lets in"),
+        *_block("source_ipv6", "spec.loadBalancerSourceRanges[*]", "IPv6 clients its load balancer lets in"),
+        _code("field", "", "where the range stands; the annotation counts where spec has none", words=SOURCE_FIELDS),
     ),
 )
 

@@ -140,6 +140,8 @@ def remove_services(cluster: Cluster, services: ArrayLike) -> Outcome:
     moved = np.append(np.cumsum(keep[:-1], dtype=np.int32) - 1, -1).astype(np.int32)
     staying = cluster.node_ports.where(keep[owner])
     cluster.node_ports = staying.replace({"service": moved[staying["service"]]})
+    ranges = cluster.allowed_sources.where(keep[cluster.allowed_sources["service"]])
+    cluster.allowed_sources = ranges.replace({"service": moved[ranges["service"]]})
     cluster.services = cluster.services.where(keep[:-1])
     if cluster.shared_addresses:
         occupy_services(cluster)

@@ -28,9 +28,10 @@ from dsmodel.addresses.cidr import IPFamily
 from dsmodel.cluster import assignment, occupancy, service_assignment
 from dsmodel.cluster.checks import findings_table
 from dsmodel.cluster.family_changes import set_family_policy
+from dsmodel.cluster.objects import LabelSets, NetworkObjects
 from dsmodel.cluster.overview import card_of
 from dsmodel.cluster.pod_blocks import PodBlocks
-from dsmodel.cluster.schema import FINDINGS, NODE_PORTS, NODES, PODS, SERVICES
+from dsmodel.cluster.schema import ALLOWED_SOURCES, FINDINGS, NODE_PORTS, NODES, PODS, SERVICES
 from dsmodel.cluster.service_ranges import ServiceRanges, node_port_pool
 from dsmodel.cluster.table import Table
 from dsmodel.errors import InvalidConfig, InvalidInput
@@ -131,6 +132,12 @@ class Cluster:
         self.findings = Table(FINDINGS)
         # objects of each kind that a dump held: how many were read, ignored, refused
         self.counts: Mapping[str, Mapping[str, int]] = {}
+        # what policies, plugins and gateways are written in; empty where a dump did not show it
+        self.objects = NetworkObjects()
+        self.pod_labels, self.node_labels = LabelSets(), LabelSets()
+        self.namespaces: Mapping[str, Mapping[str, str]] = {}
+        self.namespace_annotations: Mapping[str, Mapping[str, str]] = {}
+        self.allowed_sources = Table(ALLOWED_SOURCES)
         self.node_ipam = ipam
         self.pod_blocks = {family: PodBlocks(family, empty(0, family)) for family in IPFamily}
         self.service_ranges = ServiceRanges(config)
@@ -219,6 +226,7 @@ class Cluster:
         allocatable_pods: ArrayLike | None = None,
         zone: ArrayLike = "",
         node_pool: ArrayLike = "",
+        labels: Mapping[str, str] | Sequence[Mapping[str, str] | None] | None = None,
     ) -> Outcome:
         """Let nodes join, in order.
 
@@ -232,6 +240,8 @@ class Cluster:
             Pods the kubelet admits; `ClusterConfig.max_pods` if left out.
         zone, node_pool : str or array of str
             One for all, or one a node.
+        labels : mapping of str to str, or sequence of these, optional
+            One set for all, or one a node; not known if left out.
 
         Returns
         -------
@@ -253,8 +263,11 @@ class Cluster:
         >>> cluster.add_nodes(["a", "b", "c", "a"])
         Outcome(2 OK, 1 CIDR_NOT_AVAILABLE, 1 ALREADY_EXISTS)
         """
-        columns = {"allocatable_pods": allocatable_pods, "zone": zone, "node_pool": node_pool}
-        return assignment.add_nodes(self, nodes, pod_cidrs=pod_cidrs, columns=columns)
+        node_labels, codes = self.node_labels.adding(labels)
+        columns = {"allocatable_pods": allocatable_pods, "zone": zone, "node_pool": node_pool, "labels": codes}
+        outcome = assignment.add_nodes(self, nodes, pod_cidrs=pod_cidrs, columns=columns)
+        self.node_labels = node_labels
+        return outcome
 
     def remove_nodes(self, nodes: ArrayLike | Sequence[str]) -> Outcome:
         """Delete nodes and the pods on them.
@@ -285,6 +298,7 @@ class Cluster:
         names: Sequence[str] | None = None,
         namespace: str | Sequence[str] = "default",
         host_network: ArrayLike | None = None,
+        labels: Mapping[str, str] | Sequence[Mapping[str, str] | None] | None = None,
     ) -> Outcome:
         """Start pods on nodes, in order of arrival.
 
@@ -298,6 +312,8 @@ class Cluster:
             One for all, or one a pod.
         host_network : array of bool, optional
             Pods that share their node's addresses; none if left out.
+        labels : mapping of str to str, or sequence of these, optional
+            One set for all, or one a pod; not known if left out.
 
         Returns
         -------
@@ -318,7 +334,11 @@ class Cluster:
         >>> cluster.add_pods([0, 0, 0, 5])
         Outcome(2 OK, 1 NOT_FOUND, 1 POD_LIMIT)
         """
-        return assignment.add_pods(self, nodes, names=names, namespace=namespace, host_network=host_network)
+        pod_labels, codes = self.pod_labels.adding(labels)
+        columns = {"namespace": namespace, "name": names, "labels": codes}
+        outcome = assignment.add_pods(self, nodes, host_network=host_network, columns=columns)
+        self.pod_labels = pod_labels
+        return outcome
 
     def remove_pods(self, pods: ArrayLike) -> Outcome:
         """Delete pods and give their addresses back.
