@@ -15,5 +15,17 @@ from dsmodel.plots.bars import (
     save,
     utilization,
 )
+from dsmodel.plots.maps import address_map, address_map_text
 
-__all__ = ["IPV4_COLOUR", "IPV6_COLOUR", "MOST_ROWS", "NEUTRAL_COLOUR", "alt_text", "limits", "save", "utilization"]
+__all__ = [
+    "IPV4_COLOUR",
+    "IPV6_COLOUR",
+    "MOST_ROWS",
+    "NEUTRAL_COLOUR",
+    "address_map",
+    "address_map_text",
+    "alt_text",
+    "limits",
+    "save",
+    "utilization",
+]

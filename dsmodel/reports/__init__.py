@@ -9,6 +9,7 @@ from dsmodel.reports.blocks import fragmentation
 from dsmodel.reports.changes import difference
 from dsmodel.reports.evidence import configuration, findings
 from dsmodel.reports.headroom import limits, summary
+from dsmodel.reports.maps import address_map
 from dsmodel.reports.owners import usage
 from dsmodel.reports.pools import utilization
 from dsmodel.reports.start_up import audit
@@ -16,6 +17,7 @@ from dsmodel.reports.upgrades import version_changes
 from dsmodel.reports.validation import dual_stack_validation
 
 __all__ = [
+    "address_map",
     "admission",
     "audit",
     "configuration",
