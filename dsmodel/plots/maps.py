@@ -9,7 +9,7 @@ Source of the curve: D. Hilbert, "Über die stetige Abbildung einer Linie auf ei
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["address_map", "address_map_text", "hilbert_curve"]
 
+_Colour: TypeAlias = tuple[float, float, float]
 # kind -> colour when nothing and when all of it is in use; "" stands for the family's own colour
 _COLOURS = {
     "outside": ("#ffffff", "#8c8c8c"),
@@ -170,17 +171,18 @@ def _range(frame: pd.DataFrame) -> str:
     return str(frame.attrs.get("range") or f"{frame['block'].iloc[0]} to {frame['block'].iloc[-1]}")
 
 
-def _between(start: Any, stop: Any, share: float) -> tuple[float, ...]:
-    """Mix two colours."""
-    return tuple(a + (b - a) * share for a, b in zip(to_rgb(start), to_rgb(stop), strict=True))
+def _paled(colour: str, share: float) -> _Colour:
+    """Mix a colour with white."""
+    red, green, blue = (1.0 + (part - 1.0) * share for part in to_rgb(colour))
+    return red, green, blue
 
 
-def _ends(kind: str, family: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _ends(kind: str, family: str) -> tuple[_Colour, _Colour]:
     """Return a kind's colours when nothing and when all of it is in use."""
     first, last = _COLOURS[kind]
     own = presentation.FAMILY_COLOURS[family]
     if first in {"pale", "paler"}:
-        return _between("#ffffff", own, _PALE if first == "pale" else _PALER), to_rgb(own)
+        return _paled(own, _PALE if first == "pale" else _PALER), to_rgb(own)
     return to_rgb(first), to_rgb(last)
 
 
