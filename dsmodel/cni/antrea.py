@@ -19,7 +19,7 @@ import numpy as np
 
 from dsmodel.addresses.arrays import from_integers
 from dsmodel.addresses.cidr import Cidr, IPFamily, parse_address
-from dsmodel.cni.contract import Certainty, Placement, PoolUsage, Provenance
+from dsmodel.cni.contract import Certainty, Placement, PodCidrRole, PoolUsage, Provenance
 from dsmodel.cni.node_ranges import HOST_LOCAL
 from dsmodel.cni.range_plugin import RangePlugin
 from dsmodel.cni.spans import LowestFree, without
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dsmodel.cni.contract import Finding
+    from dsmodel.cni.contract import Finding, JoiningNodes
 
 __all__ = ["PROVENANCE", "Antrea", "AntreaIPPool", "read_pool"]
 
@@ -119,6 +119,55 @@ class AntreaIPPool:
     def nodes(self) -> int:
         """Nodes play no part; any number will do."""
         return 1 << 31
+
+    @property
+    def pod_cidr_role(self) -> PodCidrRole:
+        """Another network than the nodes' podCIDRs."""
+        return PodCidrRole.BESIDE
+
+    @property
+    def cidrs(self) -> tuple[Cidr, ...]:
+        """For each span the smallest CIDR that covers it."""
+        return tuple(_covering(*span) for span in self.pool.spans)
+
+    @property
+    def node_ranges(self) -> Mapping[IPFamily, tuple[NDArray[Any], NDArray[np.uint8]]]:
+        """None: nodes share everything."""
+        return {}
+
+    def join(self, nodes: JoiningNodes) -> NDArray[np.bool_]:
+        """Let nodes join; they take nothing.
+
+        Parameters
+        ----------
+        nodes : JoiningNodes
+            Play no part.
+
+        Returns
+        -------
+        ndarray of bool, shape (nodes,)
+            All can run pods.
+
+        Raises
+        ------
+        None
+            Always possible.
+        """
+        return np.ones(len(nodes), np.bool_)
+
+    def remove_nodes(self, nodes: NDArray[np.integer] | Sequence[int]) -> None:
+        """Let nodes leave; addresses that were not released stay taken.
+
+        Parameters
+        ----------
+        nodes : array of integers
+            Play no part.
+
+        Raises
+        ------
+        None
+            Always possible.
+        """
 
     def place(self, nodes: NDArray[np.integer] | Sequence[int]) -> Placement:
         """Give each pod the lowest free address.
@@ -213,7 +262,7 @@ class AntreaIPPool:
         None
             Always an answer.
         """
-        return [PoolUsage(self.name, IPFamily.IPV4, self._text, self.pool.usable, self.pool.used)]
+        return [PoolUsage(self.name, IPFamily.IPV4, self._text, self.pool.usable, self.pool.used, cidrs=self.cidrs)]
 
     def copy(self) -> Self:
         """Return an independent pool of the same state.
@@ -316,6 +365,11 @@ def read_pool(manifest: Mapping[str, Any]) -> AntreaIPPool:
     pool = AntreaIPPool(str((manifest.get("metadata") or {}).get("name", "")), spans, text=", ".join(texts))
     pool.occupy([str(each.get("ipAddress")) for each in (manifest.get("status") or {}).get("ipAddresses") or ()])
     return pool
+
+
+def _covering(first: int, last: int) -> Cidr:
+    """Return the smallest CIDR with two addresses in it."""
+    return Cidr.from_parts(IPFamily.IPV4, first, 32 - (first ^ last).bit_length(), host_bits="mask")
 
 
 def _cidr_span(text: str, subnet_length: int | None, path: str) -> tuple[int, int]:

@@ -1,8 +1,11 @@
 """What every network plugin of this folder promises, and how far each can be trusted.
 
-A plugin model places pods on nodes: it takes the number of each pod's node, in order of arrival, and answers with one
-address column a family. Nodes are numbers, rows of whoever holds their names. A model changes its own pools only; it
-knows neither clusters nor manifests.
+A plugin model lets nodes join and leave and places pods on them: it takes the number of each pod's node, in order of
+arrival, and answers with one address column a family. Nodes are numbers, rows of whoever holds their names; when some
+leave, those after move up. A model changes its own pools only; it knows neither clusters nor manifests.
+
+Within one batch a plugin that has refused a pod of a node refuses all later pods of that node: a batch takes and never
+gives back. Whoever counts kubelets' limits builds on it.
 
 Sources: every plugin's module and its `Provenance` name their own.
 """
@@ -11,7 +14,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias
 
 import numpy as np
 
@@ -23,12 +26,27 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dsmodel.addresses.cidr import IPFamily
+    from dsmodel.addresses.cidr import Cidr, IPFamily
 
-__all__ = ["Certainty", "Finding", "NetworkPlugin", "Placement", "PoolUsage", "Provenance", "node_rows"]
+__all__ = [
+    "Certainty",
+    "Finding",
+    "JoiningNodes",
+    "NetworkPlugin",
+    "Placement",
+    "PodCidrRole",
+    "PoolUsage",
+    "Provenance",
+    "Unit",
+    "node_rows",
+]
 
 Finding: TypeAlias = tuple[str, str, str, str]
 """Severity ("error", "warning", "info"), rule, object, message."""
+
+Unit: TypeAlias = Literal["addresses", "node ranges", "blocks", "subnet addresses"]
+"""What a pool counts: pods' addresses; ranges of which a node has one; blocks of which it may have several; addresses
+of a subnet that nodes fetch before pods get them."""
 
 
 class Certainty(enum.StrEnum):
@@ -41,6 +59,48 @@ class Certainty(enum.StrEnum):
     RECORDED = "verified by recording"
     FROM_SOURCE = "from source"
     FROM_DOCS = "from docs"
+
+
+class PodCidrRole(enum.StrEnum):
+    """What a plugin has to do with ``spec.podCIDRs`` of nodes, and so with kube-controller-manager's node IPAM.
+
+    >>> PodCidrRole("used").name
+    'USED'
+    """
+
+    USED = "used"  # a node's ranges are its podCIDRs: no podCIDR, no pods
+    IGNORED = "ignored"  # ranges of its own inside the cluster CIDRs; node IPAM may run beside it without harm
+    BESIDE = "beside"  # addresses of another network; node IPAM runs for the first one
+    REPLACED = "replaced"  # ranges of its own, and node IPAM does not run
+    WRITTEN = "written"  # node IPAM does not run, and a controller of the plugin writes podCIDRs
+
+
+@dataclass(frozen=True)
+class JoiningNodes:
+    """Nodes that join, in order: what a plugin may look at.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the Node objects.
+    pod_cidrs : mapping of IPFamily to (address column, array of integers), each of shape (nodes,)
+        First address and prefix length of each node's podCIDR, 0 for none; a family that is not named is none.
+    labels : sequence of mapping, optional
+        Of the Node objects.
+
+    Examples
+    --------
+    >>> len(JoiningNodes(["a", "b"]))
+    2
+    """
+
+    names: Sequence[str]
+    pod_cidrs: Mapping[IPFamily, tuple[NDArray[Any], NDArray[np.integer]]] = field(default_factory=dict)
+    labels: Sequence[Mapping[str, str]] | None = None
+
+    def __len__(self) -> int:
+        """Return the number of nodes."""
+        return len(self.names)
 
 
 @dataclass(frozen=True)
@@ -144,6 +204,12 @@ class PoolUsage:
         Never handed out: router, gateway, management, reservations.
     cooling : int
         Given back, and not yet handed out again.
+    unit : str
+        What is counted: a `Unit`.
+    cidrs : tuple of Cidr
+        Where its addresses lie; empty where that is the nodes' own ranges.
+    per_node : int
+        Of pods' addresses: how many one more node brings; 0 where nodes share them.
     """
 
     pool: str
@@ -153,6 +219,9 @@ class PoolUsage:
     used: int
     reserved: int = 0
     cooling: int = 0
+    unit: Unit = "addresses"
+    cidrs: tuple[Cidr, ...] = ()
+    per_node: int = 0
 
     @property
     def free(self) -> int:
@@ -175,7 +244,30 @@ class NetworkPlugin(Protocol):
 
     @property
     def nodes(self) -> int:
-        """Number of nodes the plugin knows."""
+        """Number of nodes the plugin knows; where nodes play no part, more than there will ever be."""
+        ...
+
+    @property
+    def pod_cidr_role(self) -> PodCidrRole:
+        """What the plugin has to do with nodes' podCIDRs."""
+        ...
+
+    @property
+    def cidrs(self) -> tuple[Cidr, ...]:
+        """Ranges of its own that pods' addresses come from; none where they are the nodes' podCIDRs."""
+        ...
+
+    @property
+    def node_ranges(self) -> Mapping[IPFamily, tuple[NDArray[Any], NDArray[np.uint8]]]:
+        """First address and prefix length of each node's range, 0 for none; empty where nodes have no such range."""
+        ...
+
+    def join(self, nodes: JoiningNodes) -> NDArray[np.bool_]:
+        """Let nodes join, in order, and tell which can run pods of every family."""
+        ...
+
+    def remove_nodes(self, nodes: NDArray[np.integer] | Sequence[int]) -> None:
+        """Let nodes leave, after their pods' addresses were released; those after move up."""
         ...
 
     def place(self, nodes: NDArray[np.integer] | Sequence[int]) -> Placement:

@@ -14,13 +14,13 @@ Sources: flannel-io/flannel ``pkg/subnet/config.go``, ``pkg/subnet/etcd/local_ma
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from dsmodel.addresses.cidr import Cidr, IPFamily
-from dsmodel.cni.contract import Certainty, PoolUsage, Provenance
+from dsmodel.cni.contract import Certainty, PodCidrRole, PoolUsage, Provenance
 from dsmodel.cni.node_ranges import HOST_LOCAL, pod_cidr_columns
 from dsmodel.cni.range_plugin import RangePlugin
 from dsmodel.errors import InvalidField, InvalidInput
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dsmodel.cni.contract import Finding
+    from dsmodel.cni.contract import Finding, JoiningNodes
 
 __all__ = [
     "PROVENANCE",
@@ -225,6 +225,41 @@ class FlannelLeases(Flannel):
             everything = np.arange(self._sets[family].max_blocks if each.cidr.family is IPFamily.IPV4 else each.first)
             self._sets[family].occupy(everything[(everything < each.first) | (everything > each.last)])
 
+    @property
+    def pod_cidr_role(self) -> PodCidrRole:
+        """Leases take the place of node IPAM."""
+        return PodCidrRole.REPLACED
+
+    @property
+    def cidrs(self) -> tuple[Cidr, ...]:
+        """The networks, in their order."""
+        return tuple(network.cidr for network in self.networks.values())
+
+    @property
+    def new_lengths(self) -> Mapping[IPFamily, int]:
+        """Of the subnets."""
+        return {family: network.subnet_length for family, network in self.networks.items()}
+
+    def join(self, nodes: JoiningNodes) -> NDArray[np.bool_]:
+        """Let nodes join, each with a lease of every family, or none.
+
+        Parameters
+        ----------
+        nodes : JoiningNodes
+            In order of arrival; a name stands for the node's public address.
+
+        Returns
+        -------
+        ndarray of bool, shape (nodes,)
+            Which have leases; the others are out of subnets.
+
+        Raises
+        ------
+        None
+            Nodes without a lease are marked.
+        """
+        return self.add_nodes(nodes.names)
+
     def add_nodes(self, public_ips: Sequence[str]) -> NDArray[np.bool_]:
         """Let nodes join, each with a lease of every family, or none.
 
@@ -299,7 +334,8 @@ class FlannelLeases(Flannel):
         for family, network in self.networks.items():
             kept = self._kept(family)
             text = f"{network.cidr} in /{network.subnet_length}"
-            lines.append(PoolUsage("leases", family, text, network.max_nodes, self._sets[family].used - kept, kept))
+            usage = PoolUsage("leases", family, text, network.max_nodes, self._sets[family].used - kept, kept)
+            lines.append(replace(usage, unit="node ranges", cidrs=(network.cidr,)))
         return lines + super().usage()
 
     def copy(self) -> Self:

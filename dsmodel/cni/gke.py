@@ -17,19 +17,22 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
+from dsmodel.addresses import arrays
 from dsmodel.addresses.arrays import from_offsets
 from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.cni.cilium.agent import agent_rules
-from dsmodel.cni.contract import Certainty, PoolUsage, Provenance
+from dsmodel.cni.contract import Certainty, PodCidrRole, PoolUsage, Provenance, node_rows
 from dsmodel.cni.node_ranges import HOST_LOCAL
 from dsmodel.cni.range_plugin import RangePlugin
 from dsmodel.errors import InvalidField
 from dsmodel.pools.blocks import CidrSet
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
+
+    from dsmodel.cni.contract import JoiningNodes
 
 __all__ = ["GKE", "PROVENANCE", "pod_cidrs", "pod_prefix"]
 
@@ -124,13 +127,75 @@ class GKE(RangePlugin):
         order = families[::-1] if dataplane == "v2" else families
         provenance = replace(PROVENANCE, plugin=f"gke, dataplane {dataplane}")
         super().__init__(provenance, rules, order=order, pick="scan" if dataplane == "v2" else "next")
+        self.prefix_length = prefix
         self.sets = [CidrSet(cidr, prefix) for cidr in pod_ranges]
         self.interfaces = CidrSet(ipv6_subnet, _INTERFACE) if ipv6_subnet else None
+
+    @property
+    def pod_cidr_role(self) -> PodCidrRole:
+        """The cloud cuts alias ranges, and a controller writes them to nodes."""
+        return PodCidrRole.WRITTEN
+
+    @property
+    def cidrs(self) -> tuple[Cidr, ...]:
+        """The pod ranges, then the subnet's IPv6 range."""
+        own = tuple(each.cluster_cidr for each in self.sets)
+        return own + ((self.interfaces.cluster_cidr,) if self.interfaces else ())
+
+    @property
+    def new_lengths(self) -> Mapping[IPFamily, int]:
+        """Of an alias range, and of the /112 of pods."""
+        lengths = {IPFamily.IPV4: self.prefix_length, IPFamily.IPV6: _POD_BLOCK}
+        return {family: lengths[family] for family in self.ranges}
 
     @property
     def max_nodes(self) -> int:
         """Nodes the IPv4 pod ranges hold; the IPv6 range of a subnet holds 2**32."""
         return sum(each.max_blocks for each in self.sets)
+
+    def join(self, nodes: JoiningNodes) -> NDArray[np.bool_]:
+        """Let nodes join with an alias range and, in a dual-stack cluster, an IPv6 range.
+
+        Parameters
+        ----------
+        nodes : JoiningNodes
+            In order of arrival.
+
+        Returns
+        -------
+        ndarray of bool, shape (nodes,)
+            Which have theirs; the others have no podCIDR, of either family.
+
+        Raises
+        ------
+        None
+            Nodes without a range are marked.
+        """
+        return self.add_nodes(len(nodes))
+
+    def remove_nodes(self, nodes: NDArray[np.integer] | Sequence[int]) -> None:
+        """Let nodes leave; the cloud takes their ranges back.
+
+        Parameters
+        ----------
+        nodes : array of integers
+            Which; those after move up.
+
+        Raises
+        ------
+        InvalidInput
+            A node that is not there.
+        """
+        rows = node_rows(nodes, self.nodes)
+        for family, sets in ((IPFamily.IPV4, self.sets), (IPFamily.IPV6, [self.interfaces])):
+            if family in self.ranges:
+                ranges = self.ranges[family]
+                held = rows[ranges.prefix_lengths[rows] > 0]
+                for each in sets:
+                    if each is not None:
+                        indices, inside = each.indices(ranges.bases[held])
+                        each.release(indices[inside])
+        super().remove_nodes(rows)
 
     def add_nodes(self, n: int) -> NDArray[np.bool_]:
         """Let nodes join with an alias range and, in a dual-stack cluster, an IPv6 range.
@@ -159,9 +224,10 @@ class GKE(RangePlugin):
         columns: dict[IPFamily, tuple[NDArray[Any], NDArray[np.uint8]]] = {IPFamily.IPV4: (first, lengths)}
         if self.interfaces is not None:
             # the address of the interface masked to /112 is the first /112 of its /96
-            taken = self.interfaces.allocate_next(n)
+            taken = self.interfaces.allocate_next(served)  # a node without an alias range is no node of the cluster
             bits = IPFamily.IPV6.bits - _INTERFACE
-            column = from_offsets(self.interfaces.cluster_cidr, taken, unit_bits=bits)
+            column = np.zeros(n, arrays.address_dtype(IPFamily.IPV6))
+            column[:served] = from_offsets(self.interfaces.cluster_cidr, taken, unit_bits=bits)
             columns[IPFamily.IPV6] = column, np.where(lengths > 0, _POD_BLOCK, 0).astype(np.uint8)
         self.add_ranges(columns)
         return lengths > 0
@@ -186,6 +252,8 @@ class GKE(RangePlugin):
                 f"{each.cluster_cidr} in /{each.block_prefix_length}",
                 each.max_blocks,
                 each.used,
+                unit="node ranges",
+                cidrs=(each.cluster_cidr,),
             )
             for each in self.sets
         ]

@@ -15,13 +15,14 @@ Sources: ovn-org/ovn-kubernetes (December 2024)
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from dsmodel.addresses import arrays
 from dsmodel.addresses.cidr import Cidr, IPFamily
-from dsmodel.cni.contract import Certainty, PoolUsage, Provenance
+from dsmodel.cni.contract import Certainty, PodCidrRole, PoolUsage, Provenance
 from dsmodel.cni.node_ranges import RangeRule, pod_cidr_columns
 from dsmodel.cni.range_plugin import RangePlugin
 from dsmodel.errors import InvalidField, InvalidInput
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dsmodel.cni.contract import Finding
+    from dsmodel.cni.contract import Finding, JoiningNodes
 
 __all__ = ["PROVENANCE", "HostSubnets", "OVNKubernetes", "pod_rules", "read_ovn"]
 
@@ -297,9 +298,45 @@ class OVNKubernetes(RangePlugin):
         super().__init__(PROVENANCE, pod_rules(list(self.entries), hybrid_overlay=hybrid_overlay))
 
     @property
+    def pod_cidr_role(self) -> PodCidrRole:
+        """The cluster manager takes the place of node IPAM."""
+        return PodCidrRole.REPLACED
+
+    @property
+    def cidrs(self) -> tuple[Cidr, ...]:
+        """The cluster subnets, IPv4 first."""
+        return tuple(each.cidr for family in self.ranges for each in self.entries[family])
+
+    @property
+    def new_lengths(self) -> Mapping[IPFamily, int]:
+        """Host length of the first entry of each family that is not full."""
+        entries = {f: next((e for e in es if e.pool.free), es[-1]) for f, es in self.entries.items()}
+        return {family: entry.host_length for family, entry in entries.items()}
+
+    @property
     def max_nodes(self) -> int:
         """Number of nodes that can have a host subnet of every family."""
         return min(sum(entry.max_subnets for entry in entries) for entries in self.entries.values())
+
+    def join(self, nodes: JoiningNodes) -> NDArray[np.bool_]:
+        """Let nodes join and give each a host subnet of every family, or none.
+
+        Parameters
+        ----------
+        nodes : JoiningNodes
+            In order of arrival.
+
+        Returns
+        -------
+        ndarray of bool, shape (nodes,)
+            Which have theirs; the others run no pods.
+
+        Raises
+        ------
+        None
+            Nodes without a subnet are marked.
+        """
+        return self.add_nodes(len(nodes))
 
     def add_nodes(self, n: int) -> NDArray[np.bool_]:
         """Let nodes join and give each a host subnet of every family, or none.
@@ -397,7 +434,8 @@ class OVNKubernetes(RangePlugin):
             for each in entries:
                 text = f"{each.cidr} in /{each.host_length}"
                 used = each.pool.used - each.skipped
-                lines.append(PoolUsage("host subnets", family, text, each.max_subnets, used, each.skipped))
+                usage = PoolUsage("host subnets", family, text, each.max_subnets, used, each.skipped)
+                lines.append(replace(usage, unit="node ranges", cidrs=(each.cidr,)))
         return lines + super().usage()
 
     def copy(self) -> Self:

@@ -16,7 +16,7 @@ import numpy as np
 
 from dsmodel.addresses import arrays
 from dsmodel.addresses.cidr import IPFamily
-from dsmodel.cni.contract import Placement, PoolUsage, Provenance, node_rows
+from dsmodel.cni.contract import Placement, PodCidrRole, PoolUsage, Provenance, node_rows
 from dsmodel.cni.node_ranges import NodeRanges
 from dsmodel.errors import InvalidInput, Reason
 from dsmodel.pools.arrivals import Arrivals
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from dsmodel.addresses.cidr import Cidr
+    from dsmodel.cni.contract import JoiningNodes
     from dsmodel.cni.node_ranges import Pick, RangeRule
 
 __all__ = ["RangePlugin"]
@@ -91,6 +93,75 @@ class RangePlugin:
     def nodes(self) -> int:
         """Number of nodes."""
         return len(next(iter(self.ranges.values())))
+
+    @property
+    def pod_cidr_role(self) -> PodCidrRole:
+        """Nodes' ranges are their podCIDRs."""
+        return PodCidrRole.USED
+
+    @property
+    def cidrs(self) -> tuple[Cidr, ...]:
+        """None of its own."""
+        return ()
+
+    @property
+    def node_ranges(self) -> Mapping[IPFamily, tuple[NDArray[Any], NDArray[np.uint8]]]:
+        """First address and prefix length of each node's range, 0 for none."""
+        return {family: (ranges.bases, ranges.prefix_lengths) for family, ranges in self.ranges.items()}
+
+    @property
+    def new_lengths(self) -> Mapping[IPFamily, int]:
+        """Prefix length of the range the next node gets; without a family whose nodes bring their own."""
+        return {}
+
+    def join(self, nodes: JoiningNodes) -> NDArray[np.bool_]:
+        """Let nodes join with their podCIDRs.
+
+        Parameters
+        ----------
+        nodes : JoiningNodes
+            In order of arrival.
+
+        Returns
+        -------
+        ndarray of bool, shape (nodes,)
+            Which have a range of every family of the plugin; the others run no pods.
+
+        Raises
+        ------
+        InvalidInput
+            Columns of different lengths.
+        """
+        blank = {
+            f: (np.zeros(len(nodes), arrays.address_dtype(f)), np.zeros(len(nodes), np.uint8)) for f in self.ranges
+        }
+        columns = {family: nodes.pod_cidrs.get(family, blank[family]) for family in self.ranges}
+        self.add_ranges(columns)
+        return np.all([lengths > 0 for _, lengths in columns.values()], axis=0)
+
+    def addresses_per_range(self, family: IPFamily, prefix_length: int) -> int:
+        """Return how many addresses pods can get of one node's range.
+
+        Parameters
+        ----------
+        family : IPFamily
+            Of the range.
+        prefix_length : int
+            Of the range; 0 for none.
+
+        Returns
+        -------
+        int
+            0 for a family the plugin does not serve.
+
+        Raises
+        ------
+        None
+            Every length has an answer.
+        """
+        if not prefix_length or family not in self.ranges:
+            return 0
+        return self.ranges[family].rule.usable(family.bits - prefix_length, prefix_length=prefix_length)
 
     def add_ranges(self, columns: Mapping[IPFamily, tuple[NDArray[Any], NDArray[np.integer]]]) -> NDArray[np.intp]:
         """Let nodes join with the ranges they have.
@@ -243,7 +314,10 @@ class RangePlugin:
             lengths = sorted(set(ranges.prefix_lengths[ranges.prefix_lengths > 0].tolist()))
             text = f"{np.count_nonzero(ranges.prefix_lengths)} x " + ", ".join(f"/{length}" for length in lengths)
             usable, used = ranges.usable(), int(ranges.used().sum())
-            lines.append(PoolUsage("node ranges", family, text.rstrip(" x"), usable, used, ranges.size() - usable))
+            text = text.rstrip(" x") if lengths else "no node has a range"
+            fresh = self.addresses_per_range(family, self.new_lengths.get(family, lengths[-1] if lengths else 0))
+            line = PoolUsage("node ranges", family, text, usable, used, ranges.size() - usable, per_node=fresh)
+            lines.append(line)
         return lines
 
     def copy(self) -> Self:

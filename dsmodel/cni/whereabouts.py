@@ -14,14 +14,14 @@ Sources: k8snetworkplumbingwg/whereabouts ``pkg/allocate/allocate.go``, ``pkg/ip
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from dsmodel.addresses import arrays
 from dsmodel.addresses.cidr import Cidr, IPFamily, parse_address
-from dsmodel.cni.contract import Certainty, Placement, PoolUsage, Provenance
+from dsmodel.cni.contract import Certainty, Placement, PodCidrRole, PoolUsage, Provenance, node_rows
 from dsmodel.cni.node_ranges import RangeRule
 from dsmodel.cni.range_plugin import RangePlugin
 from dsmodel.cni.spans import LowestFree, without
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dsmodel.cni.contract import Finding
+    from dsmodel.cni.contract import Finding, JoiningNodes
 
 __all__ = ["PROVENANCE", "Whereabouts", "WhereaboutsRange", "WhereaboutsSlices", "read_ranges", "read_whereabouts"]
 
@@ -183,6 +183,55 @@ class Whereabouts:
         """Nodes play no part; any number will do."""
         return 1 << 31
 
+    @property
+    def pod_cidr_role(self) -> PodCidrRole:
+        """Another network than the nodes' podCIDRs."""
+        return PodCidrRole.BESIDE
+
+    @property
+    def cidrs(self) -> tuple[Cidr, ...]:
+        """The networks of the ranges, in their order."""
+        return tuple(each.cidr for each in self.ranges)
+
+    @property
+    def node_ranges(self) -> Mapping[IPFamily, tuple[NDArray[Any], NDArray[np.uint8]]]:
+        """None: nodes share everything."""
+        return {}
+
+    def join(self, nodes: JoiningNodes) -> NDArray[np.bool_]:
+        """Let nodes join; they take nothing.
+
+        Parameters
+        ----------
+        nodes : JoiningNodes
+            Play no part.
+
+        Returns
+        -------
+        ndarray of bool, shape (nodes,)
+            All can run pods.
+
+        Raises
+        ------
+        None
+            Always possible.
+        """
+        return np.ones(len(nodes), np.bool_)
+
+    def remove_nodes(self, nodes: NDArray[np.integer] | Sequence[int]) -> None:
+        """Let nodes leave; addresses that were not released stay taken.
+
+        Parameters
+        ----------
+        nodes : array of integers
+            Play no part.
+
+        Raises
+        ------
+        None
+            Always possible.
+        """
+
     def place(self, nodes: NDArray[np.integer] | Sequence[int]) -> Placement:
         """Give each pod an address of every range.
 
@@ -322,7 +371,8 @@ class Whereabouts:
         for each in self.ranges:
             pool = self.pools[each.cidr.family]
             kept = each.cidr.size - pool.usable
-            lines.append(PoolUsage("range", each.cidr.family, str(each.cidr), pool.usable, pool.used, kept))
+            usage = PoolUsage("range", each.cidr.family, str(each.cidr), pool.usable, pool.used, kept)
+            lines.append(replace(usage, cidrs=(each.cidr,)))
         return lines
 
     def occupy(self, family: IPFamily, address: int, *, pod_ref: str, ifname: str) -> bool:
@@ -402,6 +452,59 @@ class WhereaboutsSlices(RangePlugin):
         super().__init__(PROVENANCE, {IPFamily.IPV4: RangeRule(1, 1)}, pick="lowest")
         self._slices = CidrSet(cidr, slice_size)
 
+    @property
+    def pod_cidr_role(self) -> PodCidrRole:
+        """Another network than the nodes' podCIDRs."""
+        return PodCidrRole.BESIDE
+
+    @property
+    def cidrs(self) -> tuple[Cidr, ...]:
+        """The range."""
+        return (self._slices.cluster_cidr,)
+
+    @property
+    def new_lengths(self) -> Mapping[IPFamily, int]:
+        """Of the slices."""
+        return {IPFamily.IPV4: self._slices.block_prefix_length}
+
+    def join(self, nodes: JoiningNodes) -> NDArray[np.bool_]:
+        """Let nodes join; each takes the first free slice.
+
+        Parameters
+        ----------
+        nodes : JoiningNodes
+            In order of arrival.
+
+        Returns
+        -------
+        ndarray of bool, shape (nodes,)
+            Which have a slice.
+
+        Raises
+        ------
+        None
+            Nodes without a slice are marked.
+        """
+        return self.add_nodes(len(nodes))
+
+    def usage(self) -> list[PoolUsage]:
+        """Tell how many slices are left and how full they are.
+
+        Returns
+        -------
+        list of PoolUsage
+            Slices first.
+
+        Raises
+        ------
+        None
+            Always an answer.
+        """
+        each = self._slices
+        text = f"{each.cluster_cidr} in /{each.block_prefix_length}"
+        line = PoolUsage("slices", IPFamily.IPV4, text, each.max_blocks, each.used)
+        return [replace(line, unit="node ranges", cidrs=self.cidrs), *super().usage()]
+
     def add_nodes(self, n: int) -> NDArray[np.bool_]:
         """Let nodes join; each takes the first free slice.
 
@@ -441,7 +544,7 @@ class WhereaboutsSlices(RangePlugin):
             A node that is not there.
         """
         ranges = self.ranges[IPFamily.IPV4]
-        rows = np.asarray(nodes, np.intp)
+        rows = node_rows(nodes, self.nodes)
         indices, inside = self._slices.indices(ranges.bases[rows])
         super().remove_nodes(rows)
         self._slices.release(indices[inside])

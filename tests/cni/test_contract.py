@@ -25,10 +25,10 @@ from dsmodel.cni import (
     Whereabouts,
     WhereaboutsSlices,
 )
-from dsmodel.cni.aws import Interfaces
+from dsmodel.cni.aws import Interfaces, WarmTargets
 from dsmodel.cni.calico import IPPool
 from dsmodel.cni.cilium import ClusterPool
-from dsmodel.cni.contract import NetworkPlugin, Placement, node_rows
+from dsmodel.cni.contract import JoiningNodes, NetworkPlugin, Placement, PodCidrRole, node_rows
 from dsmodel.cni.flannel import read_net_conf
 from dsmodel.cni.node_ranges import pod_cidr_columns
 from dsmodel.cni.whereabouts import read_ranges
@@ -37,94 +37,58 @@ from dsmodel.errors import InvalidInput, Reason
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dsmodel.cni.range_plugin import RangePlugin
-
 V4, V6 = IPFamily.IPV4, IPFamily.IPV6
 FAMILIES = [V4, V6]
 
 
-def ranged(plugin: RangePlugin) -> RangePlugin:
-    plugin.add_ranges(pod_cidr_columns([[f"10.0.{n}.0/24", f"fd00:0:0:{n}::/64"] for n in range(3)]))
+def joined(plugin: NetworkPlugin, n: int = 3, *, first: int = 0) -> NetworkPlugin:
+    """Let nodes join as a cluster does, each with podCIDRs a plugin may use or not."""
+    assert plugin.join(joining(n, first=first)).all()
     return plugin
 
 
-def calico() -> NetworkPlugin:
-    plugin = Calico([IPPool("four", Cidr("10.0.0.0/16"), 26), IPPool("six", Cidr("fd00::/48"), 122)])
-    plugin.add_nodes(["a", "b", "c"])
-    return plugin
-
-
-def cilium() -> NetworkPlugin:
-    plugin = Cilium(FAMILIES, operator=ClusterPool(["10.0.0.0/16", "fd00::/104"], {V6: 120}))
-    plugin.add_nodes(3)
-    return plugin
-
-
-def multi_pool() -> NetworkPlugin:
-    plugin = MultiPool(ClusterPool(["10.0.0.0/16", "fd00::/112"], {V4: 27, V6: 124}))
-    plugin.add_nodes(3)
-    return plugin
-
-
-def ovn() -> NetworkPlugin:
-    plugin = OVNKubernetes("10.128.0.0/14/23,fd01::/48")
-    plugin.add_nodes(3)
-    return plugin
-
-
-def aws() -> NetworkPlugin:
-    plugin = AwsVpcCni(Cidr("10.0.0.0/20"), interfaces=Interfaces(8, 30))
-    plugin.add_nodes(3)
-    return plugin
-
-
-def gke() -> NetworkPlugin:
-    plugin = GKE([Cidr("10.4.0.0/16")], ipv6_subnet=Cidr("fd00::/64"), dataplane="v2")
-    plugin.add_nodes(3)
-    return plugin
+def joining(n: int, *, first: int = 0) -> JoiningNodes:
+    numbers = range(first, first + n)
+    columns = pod_cidr_columns([[f"10.0.{number}.0/24", f"fd00:0:0:{number}::/64"] for number in numbers])
+    return JoiningNodes([f"node-{number}" for number in numbers], columns)
 
 
 def leases() -> NetworkPlugin:
     networks = read_net_conf({"Network": "10.0.0.0/16", "EnableIPv6": True, "IPv6Network": "fd00::/48"})
-    plugin = FlannelLeases(networks)
-    plugin.add_nodes(["a", "b", "c"])
-    return plugin
-
-
-def slices() -> NetworkPlugin:
-    plugin = WhereaboutsSlices(Cidr("10.0.0.0/16"), 24)
-    plugin.add_nodes(3)
-    return plugin
+    return FlannelLeases(networks)
 
 
 PLUGINS: dict[str, Callable[[], NetworkPlugin]] = {
-    "calico": calico,
-    "cilium": cilium,
-    "cilium multi-pool": multi_pool,
-    "ovn": ovn,
-    "aws": aws,
-    "azure overlay": lambda: ranged(AzureOverlay(FAMILIES)),
-    "gke": gke,
+    "calico": lambda: Calico([IPPool("four", Cidr("10.0.0.0/16"), 26), IPPool("six", Cidr("fd00::/48"), 122)]),
+    "cilium": lambda: Cilium(FAMILIES, operator=ClusterPool(["10.0.0.0/16", "fd00::/104"], {V6: 120})),
+    "cilium kubernetes mode": lambda: Cilium(FAMILIES),
+    "cilium multi-pool": lambda: MultiPool(ClusterPool(["10.0.0.0/16", "fd00::/112"], {V4: 27, V6: 124})),
+    "ovn": lambda: OVNKubernetes("10.128.0.0/14/23,fd01::/48"),
+    "aws": lambda: AwsVpcCni(Cidr("10.0.0.0/20"), interfaces=Interfaces(8, 30)),
+    "aws prefixes": lambda: AwsVpcCni(
+        Cidr("10.0.0.0/20"), interfaces=Interfaces(8, 30), targets=WarmTargets(prefixes=True)
+    ),
+    "azure overlay": lambda: AzureOverlay(FAMILIES),
+    "gke": lambda: GKE([Cidr("10.4.0.0/16")], ipv6_subnet=Cidr("fd00::/64"), dataplane="v2"),
     "whereabouts": lambda: Whereabouts(read_ranges({"ipRanges": [{"range": "10.0.0.0/16"}, {"range": "fd00::/64"}]})),
-    "whereabouts slices": slices,
-    "antrea": lambda: ranged(Antrea(FAMILIES)),
+    "whereabouts slices": lambda: WhereaboutsSlices(Cidr("10.0.0.0/16"), 24),
+    "antrea": lambda: Antrea(FAMILIES),
     "antrea ippool": lambda: AntreaIPPool("p", [(0x0A000001, 0x0A0000FE)]),
-    "flannel": lambda: ranged(Flannel(FAMILIES)),
+    "flannel": lambda: Flannel(FAMILIES),
     "flannel leases": leases,
-    "kube-router": lambda: ranged(KubeRouter(FAMILIES)),
-    "kubenet": lambda: ranged(Kubenet(FAMILIES)),
+    "kube-router": lambda: KubeRouter(FAMILIES),
+    "kubenet": lambda: Kubenet(FAMILIES),
 }
+NODES_PLAY_NO_PART = {"whereabouts", "antrea ippool"}
 
 
-def used(plugin: NetworkPlugin) -> int:
-    """Addresses of pods; lines that count node blocks hold what nodes have."""
-    blocks = {"node CIDRs", "host subnets", "alias ranges", "leases", "subnet"}
-    return sum(line.used for line in plugin.usage() if line.pool not in blocks)
+def used(plugin: NetworkPlugin, unit: str = "addresses") -> int:
+    return sum(line.used for line in plugin.usage() if line.unit == unit)
 
 
 @pytest.mark.parametrize("name", PLUGINS)
 def test_every_plugin_keeps_the_contract(name: str) -> None:
-    plugin = PLUGINS[name]()
+    plugin = joined(PLUGINS[name]())
     arrivals = np.array([2, 0, 1, 0, 0, 2] * 10)
     placed = plugin.place(arrivals)
     assert placed.ok.all()
@@ -145,17 +109,93 @@ def test_every_plugin_keeps_the_contract(name: str) -> None:
 @pytest.mark.parametrize("name", PLUGINS)
 def test_the_same_batch_gives_the_same_answer(name: str) -> None:
     arrivals = [0, 1, 2, 2, 0]
-    first, second = (PLUGINS[name]().place(arrivals) for _ in range(2))
+    first, second = (joined(PLUGINS[name]()).place(arrivals) for _ in range(2))
     for family in first.addresses:
         assert to_integers(first.addresses[family]) == to_integers(second.addresses[family])
 
 
-@pytest.mark.parametrize("name", set(PLUGINS) - {"whereabouts", "antrea ippool"})
+@pytest.mark.parametrize("name", sorted(set(PLUGINS) - NODES_PLAY_NO_PART))
 def test_unknown_nodes_are_refused(name: str) -> None:
+    plugin = joined(PLUGINS[name]())
     with pytest.raises(InvalidInput, match="nodes 0 to 2"):
-        PLUGINS[name]().place([3])
+        plugin.place([3])
     with pytest.raises(InvalidInput, match="row numbers"):
-        PLUGINS[name]().place([0.5])
+        plugin.place([0.5])
+    with pytest.raises(InvalidInput, match="nodes 0 to 2"):
+        plugin.remove_nodes([3])
+
+
+@pytest.mark.parametrize("name", PLUGINS)
+def test_nodes_join_and_leave(name: str) -> None:
+    plugin, arrivals = joined(PLUGINS[name]()), np.array([0, 1, 1, 2, 2, 2])
+    before, empty = plugin.nodes, [line.used for line in plugin.usage() if line.unit == "node ranges"]
+    placed = plugin.place(arrivals)
+    stays = arrivals != 1
+    twin = plugin.copy()
+    twin.release(arrivals[~stays], {family: column[~stays] for family, column in placed.addresses.items()})
+    twin.remove_nodes([1])
+    assert plugin.nodes == before
+    assert twin.nodes == (before if name in NODES_PLAY_NO_PART else 2)
+    assert (used(twin), used(plugin)) == (4 * len(plugin.ip_families), 6 * len(plugin.ip_families))
+    assert [line.used for line in twin.usage() if line.unit == "node ranges"] == [count - 1 for count in empty]
+    # the node behind the one that left has moved up and keeps what it has
+    twin.release([1], {family: column[arrivals == 2][:1] for family, column in placed.addresses.items()})
+    assert used(twin) == 3 * len(plugin.ip_families)
+    joined(twin, 1, first=3)
+    assert twin.place([2]).ok.all()
+
+
+@pytest.mark.parametrize("name", PLUGINS)
+def test_what_left_can_be_taken_again(name: str) -> None:
+    plugin = PLUGINS[name]()
+    for _ in range(4):
+        joined(plugin)
+        placed = plugin.place([0, 1, 2] * 20)
+        plugin.release([0, 1, 2] * 20, placed.addresses)
+        plugin.remove_nodes([2, 0, 1])
+    joined(plugin)
+    lines = {line.pool: line.used for line in plugin.usage() if line.unit == "node ranges"}
+    assert set(lines.values()) <= {3}
+    assert used(plugin) == 0
+
+
+@pytest.mark.parametrize("name", PLUGINS)
+def test_ranges_of_nodes_and_ranges_of_its_own(name: str) -> None:
+    plugin = joined(PLUGINS[name]())
+    placed = plugin.place([0, 1, 2])
+    if plugin.pod_cidr_role is PodCidrRole.USED:
+        assert plugin.cidrs == ()
+        assert set(plugin.node_ranges) == set(plugin.ip_families)
+    else:
+        assert {cidr.family for cidr in plugin.cidrs} >= set(plugin.ip_families)
+    for family, column in placed.addresses.items():
+        for row, number in enumerate(to_integers(column)):
+            homes = [cidr for cidr in plugin.cidrs if cidr.family is family]
+            if family in plugin.node_ranges:
+                bases, lengths = plugin.node_ranges[family]
+                homes.append(Cidr.from_parts(family, to_integers(bases)[row], int(lengths[row])))
+            assert all(cidr.first <= number <= cidr.last for cidr in homes[-1:]), homes
+
+
+@pytest.mark.parametrize("name", sorted(set(PLUGINS) - {"antrea ippool"}))
+def test_a_refused_node_stays_refused_within_a_batch(name: str) -> None:
+    plugin = joined(PLUGINS[name]())
+    arrivals = np.repeat([0, 1, 0, 2, 1], 400)
+    ok = plugin.place(arrivals).ok
+    for node in range(3):
+        mine = ok[arrivals == node]
+        assert (np.diff(mine.astype(np.int8)) <= 0).all()
+
+
+@pytest.mark.parametrize("name", PLUGINS)
+def test_every_line_says_what_it_counts(name: str) -> None:
+    plugin = joined(PLUGINS[name]())
+    for line in plugin.usage():
+        assert line.unit in {"addresses", "node ranges", "blocks", "subnet addresses"}
+        assert line.cidrs or line.pool == "node ranges"
+        assert line.usable >= line.used
+        if line.unit == "addresses" and plugin.node_ranges:
+            assert line.per_node > 0
 
 
 def test_every_plugin_says_where_its_rules_come_from() -> None:

@@ -14,13 +14,14 @@ Sources: aws/amazon-vpc-cni-k8s ``pkg/ipamd/ipamd.go``, ``pkg/ipamd/datastore/da
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from dsmodel.addresses.cidr import IPFamily
 from dsmodel.cni.aws.limits import PREFIX_SIZE, WarmTargets
-from dsmodel.cni.contract import Certainty, Placement, PoolUsage, Provenance, node_rows
+from dsmodel.cni.contract import Certainty, Placement, PodCidrRole, PoolUsage, Provenance, node_rows
 from dsmodel.errors import InvalidInput, Reason
 from dsmodel.pools.arrivals import Arrivals
 from dsmodel.pools.ranges import AddressRange
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from dsmodel.addresses.cidr import Cidr
     from dsmodel.cni.aws.limits import Interfaces
+    from dsmodel.cni.contract import JoiningNodes
 
 __all__ = ["COOLDOWN_SECONDS", "PROVENANCE", "AwsVpcCni"]
 
@@ -93,6 +95,8 @@ class AwsVpcCni:
         self.pool = AddressRange(subnet, reserve_first=_RESERVED_FIRST, reserve_last=_RESERVED_LAST, strategy="sample")
         self._rng = rng or np.random.default_rng(0)
         self._attached = np.zeros(0, np.int64)  # interfaces of each node
+        self._holder = np.zeros(0, np.int64)  # node of each interface
+        self._primary = np.zeros(0, np.uint64)  # offset of each interface's own address
         self._node = np.zeros(0, np.int64)  # of each address on an interface
         self._offset = np.zeros(0, np.int64)
         self._used = np.zeros(0, np.bool_)
@@ -113,6 +117,65 @@ class AwsVpcCni:
     def nodes(self) -> int:
         """Number of nodes."""
         return len(self._attached)
+
+    @property
+    def pod_cidr_role(self) -> PodCidrRole:
+        """Pods have addresses of the subnet; nodes have no podCIDRs."""
+        return PodCidrRole.REPLACED
+
+    @property
+    def cidrs(self) -> tuple[Cidr, ...]:
+        """The subnet."""
+        return (self.subnet,)
+
+    @property
+    def node_ranges(self) -> Mapping[IPFamily, tuple[NDArray[Any], NDArray[np.uint8]]]:
+        """None: a node has single addresses or prefixes."""
+        return {}
+
+    def join(self, nodes: JoiningNodes) -> NDArray[np.bool_]:
+        """Let instances join, each with its first interface and what is kept ready.
+
+        Parameters
+        ----------
+        nodes : JoiningNodes
+            In order of arrival.
+
+        Returns
+        -------
+        ndarray of bool, shape (nodes,)
+            Which have an interface.
+
+        Raises
+        ------
+        None
+            An instance the subnet has no address for is marked.
+        """
+        rows = self.add_nodes(len(nodes))
+        return np.asarray(self._attached[rows] > 0)
+
+    def remove_nodes(self, nodes: NDArray[np.integer] | Sequence[int]) -> None:
+        """Let instances leave; their interfaces go, and with them all addresses.
+
+        Parameters
+        ----------
+        nodes : array of integers
+            Which; those after move up.
+
+        Raises
+        ------
+        InvalidInput
+            A node that is not there.
+        """
+        keep = np.ones(self.nodes, np.bool_)
+        keep[node_rows(nodes, self.nodes)] = False
+        moved = np.cumsum(keep) - 1
+        stays, holds = keep[self._node], keep[self._holder]
+        self.pool.release(np.concatenate((self._offset[~stays].astype(np.uint64), self._primary[~holds])))
+        self._node, self._holder = moved[self._node[stays]], moved[self._holder[holds]]
+        self._offset, self._used = self._offset[stays], self._used[stays]
+        self._released, self._primary = self._released[stays], self._primary[holds]
+        self._attached = self._attached[keep]
 
     def add_nodes(self, n: int) -> NDArray[np.intp]:
         """Let instances join, each with its first interface and what is kept ready.
@@ -224,9 +287,11 @@ class AwsVpcCni:
         kept = _RESERVED_FIRST + _RESERVED_LAST
         text = f"{int(self._attached.sum())} interfaces"
         held = len(self._offset), int(self._used.sum()), 0, int(resting.sum())
+        subnet = PoolUsage("subnet", IPFamily.IPV4, str(self.subnet), self.pool.usable, self.pool.used, kept)
+        most = self.interfaces.slots * (PREFIX_SIZE if self.targets.prefixes else 1)
         return [
-            PoolUsage("subnet", IPFamily.IPV4, str(self.subnet), self.pool.usable, self.pool.used, kept),
-            PoolUsage("node addresses", IPFamily.IPV4, text, *held),
+            replace(subnet, unit="subnet addresses", cidrs=self.cidrs),
+            PoolUsage("node addresses", IPFamily.IPV4, text, *held, cidrs=self.cidrs, per_node=most),
         ]
 
     def copy(self) -> Self:
@@ -262,7 +327,9 @@ class AwsVpcCni:
             wanted = np.minimum(wanted, has + room - more)
         else:
             more = np.minimum(more, np.maximum(self.pool.free - (np.cumsum(more) - more), 0))
-        self.pool.allocate_next(int(more.sum()), rng=self._rng)
+        own = self.pool.allocate_next(int(more.sum()), rng=self._rng).astype(np.uint64)
+        self._primary = np.concatenate((self._primary, own))
+        self._holder = np.concatenate((self._holder, np.repeat(np.arange(self.nodes), more)))
         self._attached = self._attached + more
         wanted = np.minimum(wanted, self._attached * each)
         owners = np.repeat(np.arange(self.nodes), wanted - has)

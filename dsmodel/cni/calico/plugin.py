@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -25,7 +26,7 @@ from dsmodel.cni.calico.blocks import NOBODY, RESERVED, UNKNOWN, BlockTable
 from dsmodel.cni.calico.objects import IPAMConfig, IPPool
 from dsmodel.cni.calico.placing import place_singly, place_straight
 from dsmodel.cni.calico.scopes import Nodes, Scope, choose_pools, make_scope
-from dsmodel.cni.contract import Certainty, Placement, PoolUsage, Provenance, node_rows
+from dsmodel.cni.contract import Certainty, Placement, PodCidrRole, PoolUsage, Provenance, node_rows
 from dsmodel.errors import InvalidField, InvalidInput, Reason
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dsmodel.addresses.cidr import Cidr
+    from dsmodel.cni.contract import JoiningNodes
 
 __all__ = ["PROVENANCE", "Calico"]
 
@@ -133,6 +135,43 @@ class Calico:
     def nodes(self) -> int:
         """Number of nodes."""
         return len(self.names)
+
+    @property
+    def pod_cidr_role(self) -> PodCidrRole:
+        """Calico IPAM ignores podCIDRs."""
+        return PodCidrRole.IGNORED
+
+    @property
+    def cidrs(self) -> tuple[Cidr, ...]:
+        """The pools, IPv4 first, by name."""
+        return tuple(pool.cidr for table in self.tables.values() for pool in table.pools)
+
+    @property
+    def node_ranges(self) -> Mapping[IPFamily, tuple[NDArray[Any], NDArray[np.uint8]]]:
+        """None: a node owns any number of blocks."""
+        return {}
+
+    def join(self, nodes: JoiningNodes) -> NDArray[np.bool_]:
+        """Let nodes join; they own nothing yet.
+
+        Parameters
+        ----------
+        nodes : JoiningNodes
+            In order of arrival; the label ``kubernetes.io/os`` tells Windows nodes.
+
+        Returns
+        -------
+        ndarray of bool, shape (nodes,)
+            All: whether there is a block for them shows when their first pod comes.
+
+        Raises
+        ------
+        InvalidField
+            A Windows node without ``strictAffinity``.
+        """
+        windows = [each.get("kubernetes.io/os") == "windows" for each in nodes.labels or ()]
+        self.add_nodes(nodes.names, labels=nodes.labels, windows=windows or None)
+        return np.ones(len(nodes), np.bool_)
 
     def add_nodes(
         self,
@@ -370,14 +409,16 @@ class Calico:
         Returns
         -------
         list of PoolUsage
-            By family and pool name. ``reserved`` counts reservations and what Windows nodes keep, in blocks that exist.
+            Addresses by family and pool name, then blocks. ``reserved`` counts reservations and what Windows nodes
+            keep, in blocks that exist.
 
         Raises
         ------
         None
             Always an answer.
         """
-        lines = []
+        lines: list[PoolUsage] = []
+        blocks: list[PoolUsage] = []
         for family, table in self.tables.items():
             alive = np.array(sorted(table.at.values()), np.intp)
             reserved = (table.holder[alive] == RESERVED).sum(axis=1) if len(alive) else np.zeros(0, np.int64)
@@ -386,8 +427,11 @@ class Calico:
                 kept = int(reserved[of_pool].sum())
                 used, cooling = int(table.used[alive[of_pool]].sum()), int(table.cooling[alive[of_pool]].sum())
                 text = f"{pool.cidr} in /{pool.block_size} blocks"
-                lines.append(PoolUsage(pool.name, family, text, pool.cidr.size - kept, used, kept, cooling))
-        return lines
+                line = PoolUsage(pool.name, family, text, pool.cidr.size - kept, used, kept, cooling)
+                lines.append(replace(line, cidrs=(pool.cidr,)))
+                taken = int(np.count_nonzero(of_pool))
+                blocks.append(PoolUsage(pool.name, family, text, pool.blocks, taken, unit="blocks", cidrs=(pool.cidr,)))
+        return lines + blocks
 
     def blocks(self, family: IPFamily) -> dict[str, list[Any]]:
         """List the blocks of a family.

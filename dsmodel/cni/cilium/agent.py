@@ -19,7 +19,7 @@ import numpy as np
 
 from dsmodel.addresses.arrays import to_integers
 from dsmodel.addresses.cidr import Cidr, IPFamily
-from dsmodel.cni.contract import Certainty, PoolUsage, Provenance, node_rows
+from dsmodel.cni.contract import Certainty, PodCidrRole, PoolUsage, Provenance, node_rows
 from dsmodel.cni.node_ranges import RangeRule
 from dsmodel.cni.range_plugin import RangePlugin
 from dsmodel.errors import InvalidInput
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dsmodel.cni.cilium.cluster_pool import ClusterPool
+    from dsmodel.cni.contract import JoiningNodes
 
 __all__ = ["IPV6_CAP", "PROVENANCE", "Cilium", "agent_rules"]
 
@@ -125,6 +126,63 @@ class Cilium(RangePlugin):
         self.operator = operator
         self._agents_own = 3 if ingress else 2  # router, health
         self.kept = dict.fromkeys(self.ranges, 0)  # addresses of the agents themselves
+
+    @property
+    def pod_cidr_role(self) -> PodCidrRole:
+        """Ignored where the operator cuts nodes' CIDRs, used in kubernetes mode."""
+        return PodCidrRole.USED if self.operator is None else PodCidrRole.IGNORED
+
+    @property
+    def cidrs(self) -> tuple[Cidr, ...]:
+        """Those of the operator."""
+        return self.operator.cidrs if self.operator else ()
+
+    @property
+    def new_lengths(self) -> Mapping[IPFamily, int]:
+        """Those of the operator."""
+        return {family: self.operator.mask_sizes[family] for family in self.ranges} if self.operator else {}
+
+    def addresses_per_range(self, family: IPFamily, prefix_length: int) -> int:
+        """Return how many addresses pods can get of one node's CIDR.
+
+        Parameters
+        ----------
+        family : IPFamily
+            Of the CIDR.
+        prefix_length : int
+            Of the CIDR; 0 for none.
+
+        Returns
+        -------
+        int
+            Without those the agent takes for itself.
+
+        Raises
+        ------
+        None
+            Every length has an answer.
+        """
+        return max(0, super().addresses_per_range(family, prefix_length) - self._agents_own)
+
+    def join(self, nodes: JoiningNodes) -> NDArray[np.bool_]:
+        """Let nodes join with the operator's CIDRs, or in kubernetes mode with their podCIDRs.
+
+        Parameters
+        ----------
+        nodes : JoiningNodes
+            In order of arrival.
+
+        Returns
+        -------
+        ndarray of bool, shape (nodes,)
+            Which have a CIDR of every family.
+
+        Raises
+        ------
+        InvalidInput
+            Columns of different lengths.
+        """
+        return super().join(nodes) if self.operator is None else self.add_nodes(len(nodes))
 
     def add_nodes(self, n: int) -> NDArray[np.bool_]:
         """Let nodes join and ask the operator for CIDRs.

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from dsmodel.cni.contract import Unit
+
 __all__ = ["OPERATOR_MASKS", "ClusterPool"]
 
 OPERATOR_MASKS = {IPFamily.IPV4: 24, IPFamily.IPV6: 112}
@@ -74,6 +76,11 @@ class ClusterPool:
                 longest = mask - _MOST_IPV6_BITS
                 raise InvalidField(field, mask, f"at most 16 bits behind {cidr}; use a CIDR of /{longest} or longer")
             self.sets.setdefault(cidr.family, []).append(CidrSet(cidr, mask))
+
+    @property
+    def cidrs(self) -> tuple[Cidr, ...]:
+        """The cluster CIDRs, IPv4 first."""
+        return tuple(each.cluster_cidr for sets in self._in_order() for each in sets)
 
     @property
     def max_nodes(self) -> int:
@@ -163,8 +170,13 @@ class ClusterPool:
                 if each.cluster_cidr.overlaps(cidr):
                     each.release_cidr(cidr)
 
-    def usage(self) -> list[PoolUsage]:
+    def usage(self, *, unit: Unit = "node ranges") -> list[PoolUsage]:
         """Tell how many node CIDRs are left.
+
+        Parameters
+        ----------
+        unit : str
+            "blocks" where a node may have several.
 
         Returns
         -------
@@ -178,7 +190,13 @@ class ClusterPool:
         """
         return [
             PoolUsage(
-                "node CIDRs", family, f"{each.cluster_cidr} in /{each.block_prefix_length}", each.max_blocks, each.used
+                "node CIDRs",
+                family,
+                f"{each.cluster_cidr} in /{each.block_prefix_length}",
+                each.max_blocks,
+                each.used,
+                unit=unit,
+                cidrs=(each.cluster_cidr,),
             )
             for family in IPFamily
             for each in self.sets.get(family, ())

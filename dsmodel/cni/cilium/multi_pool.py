@@ -22,7 +22,7 @@ from dsmodel.addresses.arrays import argsort, search_sorted, to_integers
 from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.cni.cilium.agent import PROVENANCE, agent_rules
 from dsmodel.cni.cilium.cluster_pool import ClusterPool
-from dsmodel.cni.contract import Placement, PoolUsage, Provenance, node_rows
+from dsmodel.cni.contract import Placement, PodCidrRole, PoolUsage, Provenance, node_rows
 from dsmodel.cni.node_ranges import NodeRanges
 from dsmodel.errors import InvalidField, InvalidInput, Reason
 from dsmodel.pools.arrivals import Arrivals
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
+
+    from dsmodel.cni.contract import JoiningNodes
 
 __all__ = ["MultiPool", "demand", "read_pool", "supply"]
 
@@ -186,7 +188,7 @@ class MultiPool:
     >>> pool = MultiPool(ClusterPool(["10.0.0.0/24"], {IPFamily.IPV4: 27}))
     >>> pool.add_nodes(2)
     array([0, 1])
-    >>> pool.place([0] * 31).placed, pool.cidrs(IPFamily.IPV4)
+    >>> pool.place([0] * 31).placed, pool.node_cidrs(IPFamily.IPV4)
     (31, [['10.0.0.0/27', '10.0.0.64/27'], ['10.0.0.32/27']])
     """
 
@@ -212,6 +214,64 @@ class MultiPool:
     def nodes(self) -> int:
         """Number of nodes."""
         return self._nodes
+
+    @property
+    def pod_cidr_role(self) -> PodCidrRole:
+        """Ignored: the operator cuts CIDRs."""
+        return PodCidrRole.IGNORED
+
+    @property
+    def cidrs(self) -> tuple[Cidr, ...]:
+        """Those of the pool."""
+        return self.operator.cidrs
+
+    @property
+    def node_ranges(self) -> Mapping[IPFamily, tuple[NDArray[Any], NDArray[np.uint8]]]:
+        """None: a node may have many."""
+        return {}
+
+    def join(self, nodes: JoiningNodes) -> NDArray[np.bool_]:
+        """Let nodes join; each asks for what it holds ready.
+
+        Parameters
+        ----------
+        nodes : JoiningNodes
+            In order of arrival.
+
+        Returns
+        -------
+        ndarray of bool, shape (nodes,)
+            Which have a CIDR of every family.
+
+        Raises
+        ------
+        None
+            A node the operator has nothing for is marked.
+        """
+        rows = self.add_nodes(len(nodes))
+        has = [np.bincount(self._owner[family], minlength=self._nodes)[rows] > 0 for family in self.ranges]
+        return np.all(has, axis=0) if self.pre_allocate else np.ones(len(rows), np.bool_)
+
+    def remove_nodes(self, nodes: NDArray[np.integer] | Sequence[int]) -> None:
+        """Let nodes leave; the operator takes their CIDRs back.
+
+        Parameters
+        ----------
+        nodes : array of integers
+            Which; those after move up.
+
+        Raises
+        ------
+        InvalidInput
+            A node that is not there.
+        """
+        keep = np.ones(self._nodes, np.bool_)
+        keep[node_rows(nodes, self._nodes)] = False
+        moved = np.cumsum(keep) - 1
+        for family in self.ranges:
+            self._drop(family, np.flatnonzero(~keep[self._owner[family]]))
+            self._owner[family] = moved[self._owner[family]]
+        self._nodes = int(np.count_nonzero(keep))
 
     def add_nodes(self, n: int) -> NDArray[np.intp]:
         """Let nodes join; each asks for what it holds ready.
@@ -320,14 +380,11 @@ class MultiPool:
                 if used[cidr] == 0 and room[owner] - worth >= wanted[owner]:
                     room[owner] -= worth
                     gone.append(cidr)
-            rows = np.array(sorted(gone), np.intp)
-            self.operator.release(family, [self._cidr(family, cidr) for cidr in rows.tolist()])
-            ranges.remove(rows)
-            self._owner[family] = np.delete(self._owner[family], rows)
+            self._drop(family, np.array(sorted(gone), np.intp))
             gone_in_all += len(gone)
         return gone_in_all
 
-    def cidrs(self, family: IPFamily) -> list[list[str]]:
+    def node_cidrs(self, family: IPFamily) -> list[list[str]]:
         """Return the CIDRs of each node.
 
         Parameters
@@ -363,7 +420,7 @@ class MultiPool:
         None
             Always an answer.
         """
-        lines = self.operator.usage()
+        lines = self.operator.usage(unit="blocks")
         for family, ranges in self.ranges.items():
             text = f"{len(ranges)} x /{self.operator.mask_sizes[family]}"
             usable = ranges.usable()
@@ -405,6 +462,12 @@ class MultiPool:
             columns, ok = single.allocate(len(owners))
             self.ranges[family].add(columns[family][0][ok], columns[family][1][ok])
             self._owner[family] = np.concatenate((self._owner[family], owners[ok]))
+
+    def _drop(self, family: IPFamily, rows: NDArray[np.intp]) -> None:
+        """Give CIDRs back to the operator."""
+        self.operator.release(family, [self._cidr(family, cidr) for cidr in rows.tolist()])
+        self.ranges[family].remove(rows)
+        self._owner[family] = np.delete(self._owner[family], rows)
 
     def _used(self, family: IPFamily) -> NDArray[np.int64]:
         """Return how many addresses each node has in use."""

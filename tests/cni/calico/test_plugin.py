@@ -151,7 +151,7 @@ def test_windows_needs_strict_affinity() -> None:
 def test_both_families_or_none_and_the_queue_moves_on() -> None:
     plugin = calico(pool("four", "10.0.0.0/26", 26), pool("six", "fd00::/128", 128), nodes="a")
     assert plugin.place([0, 0, 0]).ok.tolist() == [True, False, False]
-    assert [use.used for use in plugin.usage()] == [1, 1]
+    assert [use.used for use in plugin.usage()[:2]] == [1, 1]
     freed = plugin.place([0]).reason
     assert freed.tolist() == [Reason.POOL_FULL]
     plugin.release([0], {V6: np.array([(0xFD00 << 48, 0)], [("hi", "u8"), ("lo", "u8")])})
@@ -252,7 +252,7 @@ def test_a_copy_is_independent() -> None:
     plugin = calico(pool("p", "10.0.0.0/24", 26), WIDE)
     twin = plugin.copy()
     twin.place([0, 1, 1])
-    assert [use.used for use in plugin.usage()] == [0, 0]
+    assert [use.used for use in plugin.usage()[:2]] == [0, 0]
     assert texts(plugin.place([0]).addresses[V4], np.array([True])) == [
         format_address(V4, plugin.blocks(V4)["cidr"][0].first)
     ]

@@ -148,17 +148,17 @@ def test_supply_counts_what_the_operator_counts(wanted: int, bits: int, cidrs: i
 def test_multi_pool_gives_what_is_asked_and_each_family_on_its_own() -> None:
     pool = MultiPool(ClusterPool(["10.0.0.0/26", "fd00::/123"], {V4: 27, V6: 125}))
     pool.add_nodes(1)
-    assert [len(pool.cidrs(f)[0]) for f in (V4, V6)] == [1, 2]
+    assert [len(pool.node_cidrs(f)[0]) for f in (V4, V6)] == [1, 2]
     # 32 pods: IPv4 can have both its /27s, IPv6 only four /125s of six addresses each
     placed = pool.place([0] * 32)
     assert placed.placed == 24
     assert placed.reason[-1] == Reason.POOL_FULL
-    assert [len(pool.cidrs(f)[0]) for f in (V4, V6)] == [2, 4]
+    assert [len(pool.node_cidrs(f)[0]) for f in (V4, V6)] == [2, 4]
     assert len(set(to_integers(placed.addresses[V6][placed.ok]))) == 24
     pool.release([0] * 24, {family: column[placed.ok] for family, column in placed.addresses.items()})
     assert [use.used for use in pool.usage()] == [2, 4, 0, 0]
     assert pool.shrink() == 3
-    assert [len(pool.cidrs(f)[0]) for f in (V4, V6)] == [1, 2]
+    assert [len(pool.node_cidrs(f)[0]) for f in (V4, V6)] == [1, 2]
 
 
 def test_multi_pool_fills_cidrs_in_order_and_copies_part() -> None:
@@ -167,10 +167,10 @@ def test_multi_pool_fills_cidrs_in_order_and_copies_part() -> None:
     twin = pool.copy()
     placed = pool.place([0, 1] * 20)
     assert placed.placed == 40
-    assert pool.cidrs(V4) == [["10.0.0.0/28", "10.0.0.16/28"], ["10.0.0.32/28", "10.0.0.48/28"]]
+    assert pool.node_cidrs(V4) == [["10.0.0.0/28", "10.0.0.16/28"], ["10.0.0.32/28", "10.0.0.48/28"]]
     first = [n - 0x0A000000 >> 4 for n in to_integers(placed.addresses[V4][::2])]
     assert first == [0] * 14 + [1] * 6
-    assert twin.cidrs(V4) == [[], []]
+    assert twin.node_cidrs(V4) == [[], []]
 
 
 @pytest.mark.parametrize(
