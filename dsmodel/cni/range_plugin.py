@@ -137,7 +137,7 @@ class RangePlugin:
         }
         columns = {family: nodes.pod_cidrs.get(family, blank[family]) for family in self.ranges}
         self.add_ranges(columns)
-        return np.all([lengths > 0 for _, lengths in columns.values()], axis=0)
+        return np.asarray(np.all([lengths > 0 for _, lengths in columns.values()], axis=0))
 
     def addresses_per_range(self, family: IPFamily, prefix_length: int) -> int:
         """Return how many addresses pods can get of one node's range.
