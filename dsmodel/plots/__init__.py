@@ -16,6 +16,7 @@ from dsmodel.plots.bars import (
     utilization,
 )
 from dsmodel.plots.maps import address_map, address_map_text
+from dsmodel.plots.pictures import png
 
 __all__ = [
     "IPV4_COLOUR",
@@ -26,6 +27,7 @@ __all__ = [
     "address_map_text",
     "alt_text",
     "limits",
+    "png",
     "save",
     "utilization",
 ]

@@ -1,0 +1,9 @@
+"""Explorers: controls, one question, its answer as frame and as picture, live in a notebook.
+
+Promises: every explorer has ``.controls`` (set a ``value`` to move one), ``.frame`` (the last answer), ``.cluster`` and
+``.view``; one bound to a cluster works on a copy. Knows reports and plots; decides nothing itself.
+"""
+
+from dsmodel.widgets.policy import PolicyExplorer
+
+__all__ = ["PolicyExplorer"]

@@ -1,0 +1,239 @@
+"""What every explorer is made of: labelled controls, a message beside each, an answer below.
+
+Promises: an explorer answers when it is made and whenever a control changes; input that means nothing is named beside
+its control, and the last answer stays, marked as not of this input; nothing it shows carries ids, scripts or outside
+resources. A quick explorer answers at once, a slow one when the controls have been still for a moment.
+
+What it does not know: which questions there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+from markupsafe import Markup, escape
+
+from dsmodel.errors import DsmodelError, InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from dsmodel.cluster.state import Cluster
+
+__all__ = ["Answer", "Control", "Explorer", "Trouble", "picture"]
+
+SETTLE_SECONDS = 0.25  # how long the controls of a slow explorer must be still
+_LABEL_WIDTH, _CONTROL_WIDTH = "13em", "22em"
+
+
+@dataclass(frozen=True)
+class Control:
+    """One control of an explorer.
+
+    Parameters
+    ----------
+    widget : ipywidgets.Widget
+        With a ``value``; bounded where it is a number.
+    label : str
+        What it sets, in the field's word.
+    unit : str, default ""
+        Of its value, or its bounds in words.
+    """
+
+    widget: Any
+    label: str
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an explorer found.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        The answer as data.
+    html : str
+        The answer as it is shown; escaped by who wrote it.
+    """
+
+    frame: pd.DataFrame
+    html: str
+
+
+class Trouble(InvalidInput):
+    """Input of one control that means nothing.
+
+    Parameters
+    ----------
+    control : str
+        Its name.
+    message : str
+        What is wrong, and the way out.
+    """
+
+    def __init__(self, control: str, message: str) -> None:
+        self.control = control
+        super().__init__(message)
+
+
+class Explorer:
+    """Controls, an answer, and the cluster it is about.
+
+    Parameters
+    ----------
+    title : str
+        The question.
+    controls : mapping of str to Control
+        By the name they are read by.
+    cluster : Cluster or None
+        What the answer is about; a copy, where the explorer changes it.
+    slow : bool, default False
+        Answer when the controls have been still, rather than at every change.
+
+    Attributes
+    ----------
+    controls : dict of str to ipywidgets.Widget
+        Set ``.value`` to move one.
+    frame : pandas.DataFrame
+        The last answer.
+    view : ipywidgets.VBox
+        What a notebook shows.
+
+    Raises
+    ------
+    None
+        What is wrong at the start is shown beside its control.
+    """
+
+    def __init__(
+        self, title: str, controls: Mapping[str, Control], *, cluster: Cluster | None, slow: bool = False
+    ) -> None:
+        self.cluster = cluster
+        self.controls = {name: control.widget for name, control in controls.items()}
+        self.frame: pd.DataFrame | None = None
+        self._messages = {name: ipywidgets.HTML(layout={"min_width": "16em"}) for name in controls}
+        self._answer, self._state = ipywidgets.HTML(), ipywidgets.HTML()
+        self._slow = slow
+        self._waiting: asyncio.TimerHandle | None = None
+        rows = [_row(control, self._messages[name]) for name, control in controls.items()]
+        heading = ipywidgets.HTML(str(Markup("<h3 style='margin:0'>{}</h3>").format(title)))
+        self.view = ipywidgets.VBox([heading, *rows, self._state, self._answer])
+        for widget in self.controls.values():
+            widget.observe(self._changed, names="value")
+        self.refresh()
+
+    def answer(self) -> Answer:
+        """Work out the answer from the controls.
+
+        Returns
+        -------
+        Answer
+            Frame and HTML.
+
+        Raises
+        ------
+        Trouble
+            A control's value means nothing.
+        """
+        raise Trouble("", "this explorer has no question")
+
+    def refresh(self) -> None:
+        """Answer now.
+
+        Raises
+        ------
+        None
+            Trouble is shown beside its control.
+        """
+        self._waiting = None
+        troubles = dict.fromkeys(self._messages, "")
+        try:
+            found = self.answer()
+        except Trouble as trouble:
+            troubles[trouble.control] = str(trouble)
+            self._show_trouble(troubles)
+        except DsmodelError as error:
+            self._show_trouble(troubles, general=str(error))
+        else:
+            self.frame = found.frame
+            self._show_trouble(troubles)
+            self._answer.value = found.html
+
+    def __repr__(self) -> str:
+        """Name the explorer and its controls."""
+        return f"{type(self).__name__}({', '.join(self.controls)})"
+
+    def _ipython_display_(self) -> None:
+        """Show the view in a notebook."""
+        from IPython.display import display
+
+        display(self.view)  # type: ignore[no-untyped-call]
+
+    def _changed(self, _change: object) -> None:
+        """Answer at once, or when the controls have been still."""
+        if not self._slow:
+            self.refresh()
+            return
+        if self._waiting is not None:
+            self._waiting.cancel()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # no kernel: nobody waits
+            self.refresh()
+        else:
+            self._state.value = "<em>working ...</em>"
+            self._waiting = loop.call_later(SETTLE_SECONDS, self.refresh)
+
+    def _show_trouble(self, troubles: Mapping[str, str], *, general: str = "") -> None:
+        """Write each message beside its control."""
+        wrong = bool(general) or any(troubles.values())
+        for name, text in troubles.items():
+            if name in self._messages:
+                self._messages[name].value = str(Markup("<strong>&#9888; {}</strong>").format(text)) if text else ""
+        told = Markup("<strong>&#9888; {}</strong> ").format(general) if general else Markup()
+        kept = Markup("<em>The answer below is of the last input that was valid.</em>") if wrong else Markup()
+        self._state.value = str(told + kept)
+
+
+def picture(png: bytes, alt: str) -> Markup:
+    """Put a picture into HTML, with the same in words.
+
+    Parameters
+    ----------
+    png : bytes
+        The picture.
+    alt : str
+        What it shows.
+
+    Returns
+    -------
+    markupsafe.Markup
+        One ``img`` that carries its bytes.
+
+    Raises
+    ------
+    None
+        Every picture can be shown.
+
+    Examples
+    --------
+    >>> str(picture(b"x", 'a "map"'))[:45]
+    '<img style="max-width:100%" alt="a &#34;map&#'
+    """
+    data = base64.b64encode(png).decode()
+    return Markup('<img style="max-width:100%" alt="{}" src="data:image/png;base64,{}">').format(alt, escape(data))
+
+
+def _row(control: Control, message: Any) -> Any:
+    """Lay label, control, unit and message beside each other."""
+    label = ipywidgets.Label(control.label, layout={"width": _LABEL_WIDTH})
+    control.widget.layout.width = _CONTROL_WIDTH
+    control.widget.tooltip = control.label
+    return ipywidgets.HBox([label, control.widget, ipywidgets.Label(control.unit), message])
