@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-__all__ = ["address_map", "address_map_text", "hilbert_curve"]
+__all__ = ["address_map", "address_map_text", "cell_colours", "hilbert_curve"]
 
 _Colour: TypeAlias = tuple[float, float, float]
 # kind -> colour when nothing and when all of it is in use; "" stands for the family's own colour
@@ -81,7 +81,7 @@ def address_map(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     x, y = hilbert_curve(len(frame))
     side = 1 << ((len(frame).bit_length() - 1) // 2)
     picture = np.ones((side, side, 4))
-    picture[y, x, :3] = _cell_colours(frame)
+    picture[y, x, :3] = cell_colours(frame)
     if ax is None:
         from matplotlib import pyplot as plt  # chooses a display, which a saved picture must not need
 
@@ -186,8 +186,30 @@ def _ends(kind: str, family: str) -> tuple[_Colour, _Colour]:
     return to_rgb(first), to_rgb(last)
 
 
-def _cell_colours(frame: pd.DataFrame) -> NDArray[np.float64]:
-    """Choose the colour of each cell by what it is and how much of it is in use."""
+def cell_colours(frame: pd.DataFrame) -> NDArray[np.float64]:
+    """Choose the colour of each cell by what it is and how much of it is in use.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As `dsmodel.reports.address_map` returns it.
+
+    Returns
+    -------
+    ndarray of float64, shape (cells, 3)
+        Red, green, blue, 0 to 1.
+
+    Raises
+    ------
+    KeyError
+        If a column is missing.
+
+    Examples
+    --------
+    >>> import dsmodel as ds
+    >>> cell_colours(ds.reports.address_map(ds.examples.nearly_full(), cells=4)).shape
+    (4, 3)
+    """
     share = frame["used_ratio"].to_numpy(np.float64)
     if 0 < share.max(initial=0.0) < 0.01:  # a wide cell is never full: the fullest is drawn as such
         share = np.log1p(frame["used"].to_numpy(np.float64))

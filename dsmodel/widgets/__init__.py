@@ -4,6 +4,9 @@ Promises: every explorer has ``.controls`` (set a ``value`` to move one), ``.fra
 ``.view``; one bound to a cluster works on a copy. Knows reports and plots; decides nothing itself.
 """
 
+from dsmodel.widgets.address_map import AddressMapExplorer
+from dsmodel.widgets.capacity import CapacityExplorer
+from dsmodel.widgets.exhaustion import ExhaustionExplorer
 from dsmodel.widgets.policy import PolicyExplorer
 
-__all__ = ["PolicyExplorer"]
+__all__ = ["AddressMapExplorer", "CapacityExplorer", "ExhaustionExplorer", "PolicyExplorer"]
