@@ -170,11 +170,9 @@ class Explorer:
         """Name the explorer and its controls."""
         return f"{type(self).__name__}({', '.join(self.controls)})"
 
-    def _ipython_display_(self) -> None:
+    def _repr_mimebundle_(self, **options: Any) -> Any:
         """Show the view in a notebook."""
-        from IPython.display import display
-
-        display(self.view)  # type: ignore[no-untyped-call]
+        return self.view._repr_mimebundle_(**options)  # noqa: SLF001 - what IPython itself calls
 
     def _changed(self, _change: object) -> None:
         """Answer at once, or when the controls have been still."""

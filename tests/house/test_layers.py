@@ -39,7 +39,6 @@ HOMES = {
     "networkx": ("graph/topology.py",),
     "matplotlib": ("plots/",),
     "ipywidgets": ("widgets/",),
-    "IPython": ("widgets/",),
     "yaml": ("io/", "kube/flags.py"),
     "pyarrow": ("addresses/text.py", "io/", "cluster/table.py", "cluster/address_array.py"),
     "msgspec": ("io/",),
