@@ -192,7 +192,7 @@ class Steering:
     policy : ndarray of int32, shape (n,)
         Place in `policies` of the one that decided; of several that conflict, the first; -1 where none selects.
     gateway : ndarray of int32, shape (n,)
-        Row of the gateway's node in the nodes table; -1 where there is none, or more than one may serve.
+        Row of the gateway's node in the nodes table; -1 unless exactly one serves for certain.
     source : address column, shape (n,)
         Address seen after the gateway; a row means nothing where `has_source` is False.
     has_source : ndarray of bool, shape (n,)
@@ -205,7 +205,8 @@ class Steering:
         Kind and name: "CiliumEgressGatewayPolicy/egress-a", "EgressFirewall/shop/default".
     choices : tuple of tuple of Exit
         The exits that can serve a flow: one, or several where it depends on a hash of the flow, on chance, or on
-        something the dump does not hold; the reason says which.
+        something the dump does not hold; the reason says which. With `Verdict.NONDETERMINISTIC` and
+        `Verdict.UNKNOWN` it may be none of them.
     reasons : tuple of str
         The rule that decided, in words, with its product.
     """

@@ -1,0 +1,21 @@
+"""The products, in the order in which they decide about a flow on one node.
+
+OVN-Kubernetes' order is its own: access lists first, then routing policies by priority (EgressService 101, EgressIP
+100). Products of different networks do not share a node; where a dump has policies of several, the order here is an
+assumption, and `read_gateways` says so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dsmodel.graph.gateways.cilium import CILIUM
+from dsmodel.graph.gateways.generic import GENERIC
+
+if TYPE_CHECKING:
+    from dsmodel.graph.gateways.contract import Product
+
+__all__ = ["PRODUCTS"]
+
+PRODUCTS: tuple[Product, ...] = (CILIUM, GENERIC)
+"""First to decide comes first."""
