@@ -4,7 +4,7 @@ Each function is the body of the verb of the same name; the promises stand there
 then served by the pools in bulk, so that nothing has to be undone.
 
 What it does not know: tables that came from outside (`dsmodel.cluster.occupancy`), Services
-(`dsmodel.cluster.service_assignment`).
+(`dsmodel.cluster.service_assignment`), what a network plugin does (`dsmodel.cluster.placements`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from dsmodel.addresses.text import parse_cidrs
 from dsmodel.cluster.block_column import BlockColumn, frozen, narrowest
 from dsmodel.cluster.occupancy import ENDS, mark_blocks, occupy_pods
 from dsmodel.cluster.outcome import Outcome, grant_by_node, rows_asked
+from dsmodel.cluster.placements import join_nodes, place_pods, pod_families, release_pods, written_pod_cidrs
 from dsmodel.cluster.schema import NODES, PODS
 from dsmodel.cluster.table import Table
+from dsmodel.cni.contract import PodCidrRole
 from dsmodel.errors import InvalidInput, Reason
 from dsmodel.pools.arrivals import Arrivals
 
@@ -48,6 +50,7 @@ def add_nodes(
     *,
     pod_cidrs: Sequence[Sequence[str]] | None,
     columns: Mapping[str, Any],
+    label_sets: Sequence[Mapping[str, str]],
 ) -> Outcome:
     """Let nodes join, in order.
 
@@ -61,6 +64,8 @@ def add_nodes(
         What each node brings.
     columns : mapping of str to array-like
         Further columns; one value for all or one a node.
+    label_sets : sequence of mapping
+        What the codes of the column ``labels`` stand for.
 
     Returns
     -------
@@ -86,18 +91,52 @@ def add_nodes(
     kept = reason == Reason.OK
     rows = np.flatnonzero(kept)
     fresh = Table(NODES, {"name": names, **columns}).take(rows)
-    blocks = _take_blocks(cluster, len(rows), None if preset is None else preset.take(rows))
+    brought = None if preset is None else preset.take(rows)
+    if cluster.network_plugin is None:
+        given, ready = _with_blocks(cluster, len(rows), brought)
+    else:
+        given, ready = _with_plugin(cluster, fresh, brought, label_sets=label_sets)
+    reason[rows[~ready]] = Reason.CIDR_NOT_AVAILABLE
     first_row = len(cluster.nodes)
-    missing = np.ones(len(rows), np.bool_)
-    for family, end in ENDS.items():
-        missing &= ~blocks[f"has_pod_cidr_{end}"]
-        cluster.pod_blocks[family].add(blocks[f"pod_cidr_{end}"], blocks[f"pod_cidr_{end}_mask"])
-    if cluster.node_ipam is not None:
-        reason[rows[missing]] = Reason.CIDR_NOT_AVAILABLE
-    given = {name: blocks[name] for name in blocks.names if "pod_cidr" in name or name == "primary_ip_family"}
     cluster.nodes = cluster.nodes.append(fresh.replace(given | {"ready": reason[rows] == Reason.OK}))
     cluster.pod_counts = np.concatenate((cluster.pod_counts, np.zeros(len(rows), np.int64)))
     return Outcome.of(reason, first_row=first_row, kept=kept)
+
+
+def _with_blocks(cluster: Cluster, n: int, preset: Table | None) -> tuple[dict[str, Any], NDArray[np.bool_]]:
+    """Give nodes their blocks, and host-local what is in them; tell which have any, as far as there are any."""
+    blocks = _take_blocks(cluster, n, preset)
+    missing = np.ones(n, np.bool_)
+    for family, end in ENDS.items():
+        missing &= ~blocks[f"has_pod_cidr_{end}"]
+        cluster.pod_blocks[family].add(blocks[f"pod_cidr_{end}"], blocks[f"pod_cidr_{end}_mask"])
+    return _block_columns(blocks), ~missing if cluster.node_ipam is not None else np.ones(n, np.bool_)
+
+
+def _with_plugin(
+    cluster: Cluster, fresh: Table, preset: Table | None, *, label_sets: Sequence[Mapping[str, str]]
+) -> tuple[dict[str, Any], NDArray[np.bool_]]:
+    """Give nodes their blocks, if node IPAM runs, and let them join the plugin; tell which can run pods."""
+    plugin = cluster.network_plugin
+    assert plugin is not None  # noqa: S101 - the caller asked; tells the type checker
+    n, role = len(fresh), plugin.pod_cidr_role
+    if role is PodCidrRole.WRITTEN and preset is not None:
+        raise InvalidInput(f"pod_cidrs: {plugin.provenance.plugin} writes the podCIDRs of nodes by itself")
+    if role is PodCidrRole.USED:
+        given = _block_columns(_take_blocks(cluster, n, preset))
+        ready = join_nodes(plugin, fresh, given, label_sets=label_sets)
+    else:
+        ready = join_nodes(plugin, fresh, {}, label_sets=label_sets)  # may refuse, so before any block is taken
+        written = role is PodCidrRole.WRITTEN
+        given = written_pod_cidrs(plugin, ready) if written else _block_columns(_take_blocks(cluster, n, preset))
+    for family in ENDS:
+        cluster.pod_blocks[family].add(np.zeros(n, empty(0, family).dtype), np.zeros(n, np.uint8))
+    return given, ready
+
+
+def _block_columns(blocks: Table) -> dict[str, Any]:
+    """Return the columns of nodes that speak of their blocks."""
+    return {name: blocks[name] for name in blocks.names if "pod_cidr" in name or name == "primary_ip_family"}
 
 
 def remove_nodes(cluster: Cluster, nodes: ArrayLike | Sequence[str]) -> Outcome:
@@ -130,6 +169,9 @@ def remove_nodes(cluster: Cluster, nodes: ArrayLike | Sequence[str]) -> Outcome:
     _release_blocks(cluster, rows)
     for blocks in cluster.pod_blocks.values():
         blocks.remove(rows)
+    if cluster.network_plugin is not None:
+        release_pods(cluster.network_plugin, cluster.pods.take(np.flatnonzero(np.isin(cluster.pods["node"], rows))))
+        cluster.network_plugin.remove_nodes(rows)
     moved = np.where(keep, np.cumsum(keep, dtype=np.int32) - 1, -1).astype(np.int32)
     staying = (cluster.pods["node"] < 0) | keep[cluster.pods["node"]] if len(keep) else np.ones(0, np.bool_)
     cluster.pods = _moved_pods(cluster, cluster.pods.where(staying), moved)
@@ -282,6 +324,8 @@ def add_pods(
         _spread(host, "host_network", n)
     place = asked.astype(np.int32)
     fresh, first_row = Table(PODS, columns, length=n), len(cluster.pods)
+    if cluster.network_plugin is not None:
+        return _add_placed(cluster, fresh, place, host=host)
     arrivals = Arrivals.of(place)
     if _all_fit(cluster, arrivals, host):
         taken = _pod_columns(cluster, frozen(place), host=host, arrivals=arrivals)
@@ -301,16 +345,53 @@ def add_pods(
     return Outcome.of(reason, first_row=first_row)
 
 
-def _room_and_free(cluster: Cluster) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return what each kubelet still admits, and for how many pods every family of the node still has an address."""
+def _add_placed(cluster: Cluster, fresh: Table, place: NDArray[np.int32], *, host: NDArray[np.bool_] | None) -> Outcome:
+    """Start pods whose addresses the cluster's network plugin gives."""
+    assert cluster.network_plugin is not None  # noqa: S101 - the caller asked; tells the type checker
+    reason, first_row = np.full(len(place), Reason.NOT_FOUND, np.uint8), len(cluster.pods)
+    known = np.flatnonzero((place >= 0) & (place < len(cluster.nodes)))
+    decided, placed = place_pods(
+        cluster.network_plugin, place[known], room=_room(cluster), host=None if host is None else host[known]
+    )
+    reason[known] = decided
+    good = decided == Reason.OK
+    rows = known[good]
+    nodes, own = place[rows], np.ones(len(rows), np.bool_) if host is None else ~host[rows]
+    columns: dict[str, Any] = {
+        "node": nodes,
+        "phase": _repeat(np.uint8(_RUNNING), len(nodes)),
+        "holds_address": own,
+        "host_network": ~own,
+        "primary_ip_family": np.where(
+            own, pod_families(cluster, nodes), cluster.nodes["primary_ip_family"][nodes]
+        ).astype(np.uint8),
+    }
+    for family, end in ENDS.items():
+        column, present = cluster.nodes[f"internal_{end}"][nodes], cluster.nodes[f"has_internal_{end}"][nodes]
+        present[own] = family in placed
+        if family in placed:
+            column[own] = placed[family][good][own]
+        columns |= {f"pod_{end}": column, f"has_pod_{end}": present}
+    cluster.pods = cluster.pods.append(fresh.take(rows).replace(columns))
+    cluster.pod_counts = cluster.pod_counts + np.bincount(nodes, minlength=len(cluster.nodes))
+    return Outcome.of(reason, first_row=first_row)
+
+
+def _room(cluster: Cluster) -> NDArray[np.int64]:
+    """Return how many pods each kubelet still admits."""
     limits = cluster.nodes["allocatable_pods"].astype(np.int64)
     limits[limits == 0] = cluster.config.max_pods
+    return np.asarray(np.maximum(limits - cluster.pod_counts, 0))
+
+
+def _room_and_free(cluster: Cluster) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return what each kubelet still admits, and for how many pods every family of the node still has an address."""
     free = np.full(len(cluster.nodes), -1, np.int64)
     for blocks in cluster.pod_blocks.values():
         has = blocks.prefix_lengths > 0
         left = np.minimum(blocks.free(), np.uint64(_MOST)).astype(np.int64)
         free = np.where(has, np.where(free < 0, left, np.minimum(free, left)), free)
-    return np.maximum(limits - cluster.pod_counts, 0), free
+    return _room(cluster), free
 
 
 def _all_fit(cluster: Cluster, arrivals: Arrivals, host: NDArray[np.bool_] | None) -> bool:
@@ -413,6 +494,8 @@ def remove_pods(cluster: Cluster, pods: ArrayLike) -> Outcome:
     """
     rows, reason = rows_asked(np.asarray(pods), len(cluster.pods), "pods")
     gone = cluster.pods.take(rows)
+    if cluster.network_plugin is not None:
+        release_pods(cluster.network_plugin, gone)
     for family, end in ENDS.items():
         held = gone[f"has_pod_{end}"] & gone["holds_address"] & (gone["node"] >= 0)
         if held.any():

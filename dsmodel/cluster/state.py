@@ -6,10 +6,11 @@ that a copy is cheap and independent.
 
 - Nodes get their podCIDRs from `kube.NodeIPAM`: both families or none, and the first family's block is lost when the
   second has none left.
-- Pods get the next address of host-local on their node in every family, and count against the kubelet's pod limit.
+- Pods get the next address of host-local on their node in every family, or what another network plugin gives them,
+  and count against the kubelet's pod limit.
 - Services get cluster IPs and node ports by the API server's random law; a row gets all it needs or nothing.
 
-What it does not know: updates of Services other than of their policy, other network plugins, time.
+What it does not know: updates of Services other than of their policy, time.
 
 Sources: ``pkg/controller/nodeipam`` and ``pkg/registry/core/service`` of v1.36.2, containernetworking/plugins
 ``plugins/ipam/host-local``.
@@ -28,6 +29,7 @@ from dsmodel.addresses.cidr import IPFamily
 from dsmodel.cluster import assignment, occupancy, service_assignment
 from dsmodel.cluster.checks import findings_table
 from dsmodel.cluster.family_changes import set_family_policy
+from dsmodel.cluster.network_plugins import HOST_LOCAL, plugin_of, runs_node_ipam
 from dsmodel.cluster.objects import LabelSets, NetworkObjects
 from dsmodel.cluster.overview import card_of
 from dsmodel.cluster.pod_blocks import PodBlocks
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from dsmodel.cluster.outcome import Outcome
+    from dsmodel.cni.contract import NetworkPlugin
     from dsmodel.kube.config import ClusterConfig
     from dsmodel.pools.ranges import PortRange
 
@@ -100,11 +103,17 @@ class Cluster:
     ----------
     config : ClusterConfig
         Ranges, masks, version. The Service ``default/kubernetes`` exists from the start, as the API server makes it.
+    network_plugin : NetworkPlugin or str, default "host-local"
+        How pods get their addresses: a plugin of `dsmodel.cni` without nodes, of which the cluster takes a copy, or a
+        name of `PLUGIN_NAMES` for one with the settings of a fresh installation over the cluster CIDRs.
 
     Raises
     ------
     InvalidConfig
-        If kube-controller-manager would not start with the cluster CIDRs and masks; its own words.
+        If kube-controller-manager would not start with the cluster CIDRs and masks, in its own words; or if the
+        plugin's ranges do not fit the configuration.
+    InvalidInput
+        If ``network_plugin`` is neither, or has nodes.
 
     Examples
     --------
@@ -118,13 +127,21 @@ class Cluster:
     0     0  10.244.0.2    fd00:10:244::2
     1     1  10.244.1.2  fd00:10:244:1::2
     2     1  10.244.1.3  fd00:10:244:1::3
+
+    With Calico, nodes claim blocks wherever their pods need them:
+
+    >>> cluster = Cluster(ClusterConfig.of(cluster_cidrs=["10.244.0.0/24"]), network_plugin="calico")
+    >>> cluster.add_nodes(3).granted, cluster.add_pods([0] * 100 + [1] * 100 + [2] * 100)
+    (3, Outcome(256 OK, 44 POOL_FULL))
     """
 
-    def __init__(self, config: ClusterConfig) -> None:
-        self._start(config, ipam=_ipam(config) if config.cluster_cidrs else None)
+    def __init__(self, config: ClusterConfig, *, network_plugin: NetworkPlugin | str = HOST_LOCAL) -> None:
+        plugin = plugin_of(config, network_plugin)
+        ipam = _ipam(config) if config.cluster_cidrs and runs_node_ipam(plugin) else None
+        self._start(config, ipam=ipam, plugin=plugin)
         occupancy.create_kubernetes_service(self)
 
-    def _start(self, config: ClusterConfig, *, ipam: NodeIPAM | None) -> None:
+    def _start(self, config: ClusterConfig, *, ipam: NodeIPAM | None, plugin: NetworkPlugin | None = None) -> None:
         """Set up empty tables and pools."""
         self.config = config
         self.nodes, self.pods, self.services = Table(NODES), Table(PODS), Table(SERVICES)
@@ -139,6 +156,8 @@ class Cluster:
         self.namespace_annotations: Mapping[str, Mapping[str, str]] = {}
         self.allowed_sources = Table(ALLOWED_SOURCES)
         self.node_ipam = ipam
+        # who gives pods their addresses; None for host-local, whose state is pod_blocks
+        self.network_plugin = plugin
         self.pod_blocks = {family: PodBlocks(family, empty(0, family)) for family in IPFamily}
         self.service_ranges = ServiceRanges(config)
         self.port_range: PortRange = node_port_pool(config)
@@ -247,7 +266,8 @@ class Cluster:
         -------
         Outcome
             CIDR_NOT_AVAILABLE where a family had no block left: the Node exists without podCIDRs and not ready, and
-            blocks already taken from the other family are lost. ALREADY_EXISTS where the name is taken.
+            blocks already taken from the other family are lost; with another network plugin, where that has no range
+            for the node. ALREADY_EXISTS where the name is taken.
 
         Raises
         ------
@@ -265,7 +285,7 @@ class Cluster:
         """
         node_labels, codes = self.node_labels.adding(labels)
         columns = {"allocatable_pods": allocatable_pods, "zone": zone, "node_pool": node_pool, "labels": codes}
-        outcome = assignment.add_nodes(self, nodes, pod_cidrs=pod_cidrs, columns=columns)
+        outcome = assignment.add_nodes(self, nodes, pod_cidrs=pod_cidrs, columns=columns, label_sets=node_labels.sets)
         self.node_labels = node_labels
         return outcome
 
@@ -319,7 +339,8 @@ class Cluster:
         -------
         Outcome
             POD_LIMIT where the kubelet is full, POOL_FULL where a family has no address left (the others give theirs
-            back, their cursor advanced), CIDR_NOT_AVAILABLE on a node without podCIDR, NOT_FOUND for no such node.
+            back, their cursor advanced), CIDR_NOT_AVAILABLE on a node without podCIDR, NOT_FOUND for no such node;
+            what other network plugins answer, their ``place`` says.
 
         Raises
         ------
@@ -521,6 +542,7 @@ class Cluster:
         twin.__dict__.update(self.__dict__)
         twin.node_ipam = copy.deepcopy(self.node_ipam)
         twin.pod_blocks = {family: blocks.copy() for family, blocks in self.pod_blocks.items()}
+        twin.network_plugin = self.network_plugin.copy() if self.network_plugin is not None else None
         twin.service_ranges = self.service_ranges.copy()
         twin.port_range = self.port_range.copy()
         return twin

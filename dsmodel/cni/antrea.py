@@ -19,7 +19,7 @@ import numpy as np
 
 from dsmodel.addresses.arrays import from_integers
 from dsmodel.addresses.cidr import Cidr, IPFamily, parse_address
-from dsmodel.cni.contract import Certainty, Placement, PodCidrRole, PoolUsage, Provenance
+from dsmodel.cni.contract import ANY_NODES, Certainty, Placement, PodCidrRole, PoolUsage, Provenance
 from dsmodel.cni.node_ranges import HOST_LOCAL
 from dsmodel.cni.range_plugin import RangePlugin
 from dsmodel.cni.spans import LowestFree, without
@@ -118,7 +118,7 @@ class AntreaIPPool:
     @property
     def nodes(self) -> int:
         """Nodes play no part; any number will do."""
-        return 1 << 31
+        return ANY_NODES
 
     @property
     def pod_cidr_role(self) -> PodCidrRole:

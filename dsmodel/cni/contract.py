@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dsmodel.addresses.cidr import Cidr, IPFamily
 
 __all__ = [
+    "ANY_NODES",
     "Certainty",
     "Finding",
     "JoiningNodes",
@@ -43,6 +44,9 @@ __all__ = [
 
 Finding: TypeAlias = tuple[str, str, str, str]
 """Severity ("error", "warning", "info"), rule, object, message."""
+
+ANY_NODES = 1 << 31
+"""The number of nodes of a plugin for which nodes play no part."""
 
 Unit: TypeAlias = Literal["addresses", "node ranges", "blocks", "subnet addresses"]
 """What a pool counts: pods' addresses; ranges of which a node has one; blocks of which it may have several; addresses
@@ -229,6 +233,7 @@ class PoolUsage:
         return self.usable - self.used - self.cooling
 
 
+@runtime_checkable
 class NetworkPlugin(Protocol):
     """The verbs of every plugin model."""
 
@@ -244,7 +249,7 @@ class NetworkPlugin(Protocol):
 
     @property
     def nodes(self) -> int:
-        """Number of nodes the plugin knows; where nodes play no part, more than there will ever be."""
+        """Number of nodes the plugin knows; `ANY_NODES` where nodes play no part."""
         ...
 
     @property

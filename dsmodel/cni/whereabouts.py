@@ -21,7 +21,7 @@ import numpy as np
 
 from dsmodel.addresses import arrays
 from dsmodel.addresses.cidr import Cidr, IPFamily, parse_address
-from dsmodel.cni.contract import Certainty, Placement, PodCidrRole, PoolUsage, Provenance, node_rows
+from dsmodel.cni.contract import ANY_NODES, Certainty, Placement, PodCidrRole, PoolUsage, Provenance, node_rows
 from dsmodel.cni.node_ranges import RangeRule
 from dsmodel.cni.range_plugin import RangePlugin
 from dsmodel.cni.spans import LowestFree, without
@@ -181,7 +181,7 @@ class Whereabouts:
     @property
     def nodes(self) -> int:
         """Nodes play no part; any number will do."""
-        return 1 << 31
+        return ANY_NODES
 
     @property
     def pod_cidr_role(self) -> PodCidrRole:
