@@ -15,7 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dsmodel import cni, errors, kube, plots, reports
+    from dsmodel import cni, errors, kube, plots, reports, widgets
     from dsmodel.addresses.arrays import addresses_in
     from dsmodel.addresses.cidr import Cidr, IPFamily
     from dsmodel.addresses.text import format_addresses, parse_addresses
@@ -70,6 +70,7 @@ __all__ = [
     "read_manifests",
     "reports",
     "verify",
+    "widgets",
     "write_manifests",
 ]
 
@@ -104,6 +105,7 @@ _DOORS = {
     "read_manifests": "io.manifests",
     "reports": "",
     "verify": "cluster.verification",
+    "widgets": "",
     "write_manifests": "io.manifests",
 }
 

@@ -6,7 +6,8 @@ Promises: every explorer has ``.controls`` (set a ``value`` to move one), ``.fra
 
 from dsmodel.widgets.address_map import AddressMapExplorer
 from dsmodel.widgets.capacity import CapacityExplorer
+from dsmodel.widgets.dashboard import Dashboard, explore
 from dsmodel.widgets.exhaustion import ExhaustionExplorer
 from dsmodel.widgets.policy import PolicyExplorer
 
-__all__ = ["AddressMapExplorer", "CapacityExplorer", "ExhaustionExplorer", "PolicyExplorer"]
+__all__ = ["AddressMapExplorer", "CapacityExplorer", "Dashboard", "ExhaustionExplorer", "PolicyExplorer", "explore"]

@@ -172,7 +172,7 @@ class Explorer:
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """Show the view in a notebook."""
-        return self.view._repr_mimebundle_(**options)  # noqa: SLF001 - what IPython itself calls
+        return self.view._repr_mimebundle_(**options) | {"text/plain": repr(self)}
 
     def _changed(self, _change: object) -> None:
         """Answer at once, or when the controls have been still."""
