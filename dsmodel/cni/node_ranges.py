@@ -441,8 +441,10 @@ class NodeRanges:
         for members in np.split(order, np.cumsum(np.bincount(ranks))[:-1]) if len(order) else ():
             start = low + (draws(nodes[members], self._drawn[nodes[members]]) % np.uint64(width)).astype(np.int64)
             self._drawn[nodes[members]] += np.uint64(1)
-            grid.set_cursor(rows[members], start)
-            ordinals[members], ok[members] = grid.allocate_next(rows[members])
+            ordinals[members], ok[members] = start, grid.allocate(rows[members], start).ok
+            rest = members[~ok[members]]  # where the start is taken or kept back, one has to look
+            grid.set_cursor(rows[rest], start[~ok[members]])
+            ordinals[rest], ok[rest] = grid.allocate_next(rows[rest])
         return ordinals, ok
 
     def _parts(
