@@ -7,7 +7,6 @@ shows in a notebook; interrupting the command ends the server.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from importlib import util
 from importlib.resources import files
@@ -20,6 +19,7 @@ from dsmodel.errors import MissingDependency
 
 __all__ = ["explore", "explored_cluster", "server_command"]
 
+_DATA = Path(str(files("dsmodel") / "data"))
 DUMPS = "DSMODEL_DUMPS"  # where the page's kernel finds what was named on the command line, joined as PATH is
 
 
@@ -32,18 +32,17 @@ def explore(*, dumps: tuple[str, ...], port: int, browser: bool) -> None:
 
     DUMP is what `kubectl get nodes,pods,services,... -A -o json` wrote; without one an example cluster is shown.
     """
+    if "-" in dumps:
+        raise click.UsageError("the page reads the dump again for each visitor; name a file")
     with named_errors():
         cluster_of(dumps, None) if dumps else None  # a dump that cannot be read is named here, not in the page
         if util.find_spec("voila") is None:
             raise MissingDependency("dsmodel explore needs Voilà: pip install 'dsmodel[explore]'")
         named = os.pathsep.join(str(Path(dump).resolve()) for dump in dumps)
         command = server_command(port=port, browser=browser)
-        with subprocess.Popen(command, env={**os.environ, DUMPS: named}) as server:  # noqa: S603 - our own command
-            try:
-                sys.exit(server.wait())
-            except KeyboardInterrupt:
-                server.terminate()
-                server.wait()
+        templates = os.pathsep.join(filter(None, (str(_DATA / "jupyter"), os.environ.get("JUPYTER_PATH"))))
+        environment = {**os.environ, DUMPS: named, "JUPYTER_PATH": templates}
+        os.execve(command[0], command, environment)  # noqa: S606 - this process becomes the server and ends with it
 
 
 def server_command(*, port: int, browser: bool) -> list[str]:
@@ -69,10 +68,10 @@ def server_command(*, port: int, browser: bool) -> list[str]:
     Examples
     --------
     >>> server_command(port=8866, browser=False)[-3:]
-    ['--port=8866', '--Voila.ip=127.0.0.1', '--no-browser']
+    ['--Voila.ip=127.0.0.1', '--template=dsmodel', '--no-browser']
     """
-    notebook = str(files("dsmodel") / "data" / "explore.ipynb")
-    command = [sys.executable, "-m", "voila", notebook, f"--port={port}", "--Voila.ip=127.0.0.1"]
+    options = [f"--port={port}", "--Voila.ip=127.0.0.1", "--template=dsmodel"]
+    command = [sys.executable, "-m", "voila", str(_DATA / "explore.ipynb"), *options]
     return command if browser else [*command, "--no-browser"]
 
 
