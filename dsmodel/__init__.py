@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from dsmodel.kube.families import IPFamilyPolicy
     from dsmodel.kube.flags import check_flags, config_from_flags
     from dsmodel.kube.versions import KubeVersion
+    from dsmodel.planning.forecasting import forecast
+    from dsmodel.planning.scenario import Burst, Growth, Scenario, Step
     from dsmodel.pools.blocks import CidrSet
     from dsmodel.pools.contract import Operation
     from dsmodel.pools.ranges import AddressRange, PortRange
@@ -41,16 +43,20 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AddressRange",
+    "Burst",
     "Cidr",
     "CidrSet",
     "Cluster",
     "ClusterConfig",
     "ControlPlane",
+    "Growth",
     "IPFamily",
     "IPFamilyPolicy",
     "KubeVersion",
     "Operation",
     "PortRange",
+    "Scenario",
+    "Step",
     "Table",
     "__version__",
     "addresses_in",
@@ -61,6 +67,7 @@ __all__ = [
     "config_from_flags",
     "errors",
     "examples",
+    "forecast",
     "format_addresses",
     "kube",
     "parse_addresses",
@@ -77,16 +84,20 @@ __all__ = [
 # name -> module that owns it, opened when first used; "" where the name is itself a module
 _DOORS = {
     "AddressRange": "pools.ranges",
+    "Burst": "planning.scenario",
     "Cidr": "addresses.cidr",
     "CidrSet": "pools.blocks",
     "Cluster": "cluster.state",
     "ClusterConfig": "kube.config",
     "ControlPlane": "kube.control_plane",
+    "Growth": "planning.scenario",
     "IPFamily": "addresses.cidr",
     "IPFamilyPolicy": "kube.families",
     "KubeVersion": "kube.versions",
     "Operation": "pools.contract",
     "PortRange": "pools.ranges",
+    "Scenario": "planning.scenario",
+    "Step": "planning.scenario",
     "Table": "cluster.table",
     "addresses_in": "addresses.arrays",
     "check": "cluster.checks.audit",
@@ -96,6 +107,7 @@ _DOORS = {
     "config_from_flags": "kube.flags",
     "errors": "",
     "examples": "cluster",
+    "forecast": "planning.forecasting",
     "format_addresses": "addresses.text",
     "kube": "",
     "parse_addresses": "addresses.text",

@@ -8,6 +8,7 @@ from dsmodel.reports.admission import admission
 from dsmodel.reports.blocks import fragmentation
 from dsmodel.reports.changes import difference
 from dsmodel.reports.evidence import configuration, findings
+from dsmodel.reports.exhaustion import exhaustion, fans
 from dsmodel.reports.headroom import limits, summary
 from dsmodel.reports.maps import address_map
 from dsmodel.reports.owners import usage
@@ -23,6 +24,8 @@ __all__ = [
     "configuration",
     "difference",
     "dual_stack_validation",
+    "exhaustion",
+    "fans",
     "findings",
     "fragmentation",
     "limits",

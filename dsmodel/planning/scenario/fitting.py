@@ -1,0 +1,253 @@
+"""Demand fitted to history: a rate, what is not known about it, and what is left over.
+
+Promises the model that a forecast then runs: a random walk with drift, so that increments over true time give the rate
+by least squares, their scatter the spread of a day, and both the error of the rate. "exponential" takes increments in
+proportion to what is there. ``robust`` leaves out increments more than four robust deviations away, which a migration
+or a reset leaves behind, and names them.
+
+What it does not know: seasons, and why demand was what it was. A series that scatters around a line instead of walking
+gets bands that are too wide, never too narrow. A series that shrinks becomes churn without arrivals.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from dsmodel.cluster.checks import findings_table
+from dsmodel.errors import InvalidInput
+from dsmodel.planning.scenario.calendars import day_of
+from dsmodel.planning.scenario.demands import KINDS, Demand, Scenario
+from dsmodel.planning.scenario.growth import Growth
+from dsmodel.planning.scenario.histories import Series, series_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from dsmodel.cluster.checks import Finding
+    from dsmodel.planning.scenario.calendars import Day
+
+__all__ = ["SHAPES", "Fit", "fit", "fit_series"]
+
+SHAPES = ("linear", "exponential", "best")
+LEAST_POINTS = 8  # days with a value; fewer tell no spread
+_OUTLIER = 4.0  # robust standard deviations
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """Demand fitted to history, and how well.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        What `forecast` takes.
+    rates : pandas.DataFrame
+        One row a series: ``metric``, ``ip_family``, ``node_pool``, ``zone``, ``kind``, ``points``, ``first``, ``last``,
+        ``shape``, ``per_day``, ``per_day_error``, ``compound_ratio``, ``compound_error``, ``leaving_ratio``,
+        ``spread_per_day``, ``is_used``.
+    findings : pandas.DataFrame
+        ``severity``, ``rule``, ``object``, ``message``: what was mended, left out, or should be known.
+    """
+
+    scenario: Scenario
+    rates: pd.DataFrame
+    findings: pd.DataFrame
+
+
+def fit(history: pd.DataFrame, *, start: Day | None = None, shape: str = "linear", robust: bool = False) -> Fit:
+    """Fit demand to history.
+
+    Parameters
+    ----------
+    history : pandas.DataFrame
+        ``time``, ``metric`` (or ``pool``), ``value``; optionally ``ip_family``, ``node_pool``, ``zone``.
+    start : date or str, optional
+        The day the scenario starts; the last day of the history if left out.
+    shape : str, default "linear"
+        "linear", "exponential", or "best": the one that leaves less over.
+    robust : bool, default False
+        Leave out increments that stand far out.
+
+    Returns
+    -------
+    Fit
+        Of the series that tell of a kind of demand. Of several that tell of the same (both families' node blocks)
+        objects go before pools, then the one that grows most counts; `Fit.findings` says so.
+
+    Raises
+    ------
+    InvalidInput
+        If the frame cannot be read, or no series of it has eight days and tells of demand.
+
+    Examples
+    --------
+    >>> days = pd.date_range("2026-01-01", periods=10)
+    >>> fitted = fit(pd.DataFrame({"time": days, "metric": "pods", "value": range(100, 130, 3)}))
+    >>> fitted.scenario.words()[:35], fitted.findings["rule"].tolist()
+    ('From 2026-01-10: pods 3 a day, spre', [])
+    """
+    if shape not in SHAPES:
+        raise InvalidInput(f"shape={shape!r}: is one of {', '.join(SHAPES)}")
+    series, trouble = series_of(history)
+    known = []
+    for each in series:
+        if not each.kind:
+            trouble.append(
+                ("info", "history-other-metric", each.title, f"tells of no demand; kinds are {', '.join(KINDS)}")
+            )
+        elif len(each.days) < LEAST_POINTS:
+            message = f"{len(each.days)} days with a value; {LEAST_POINTS} are needed for a rate and its spread"
+            trouble.append(("warning", "history-too-short", each.title, message))
+        else:
+            known.append(each)
+    if not known:
+        reasons = "; ".join(f"{title}: {message}" for _, _, title, message in trouble[:3])
+        raise InvalidInput(f"history: no series to fit ({reasons})")
+    growths = []
+    for each in known:
+        growth, found = fit_series(each, shape=shape, robust=robust)
+        growths.append(growth)
+        trouble += found
+    chosen = _chosen(known, growths)
+    trouble += _passed_over(known, chosen)
+    last = max(int(each.days[-1]) for each in known)
+    begin = day_of(start, "start") if start is not None else dt.date(1970, 1, 1) + dt.timedelta(days=last)
+    demands = tuple(
+        Demand(known[place].kind, growths[place], known[place].node_pool, known[place].zone) for place in chosen
+    )
+    return Fit(
+        Scenario(begin, demands),
+        _rates(known, growths, chosen),
+        findings_table(trouble).to_frame()[["severity", "rule", "object", "message"]],
+    )
+
+
+def fit_series(series: Series, *, shape: str = "linear", robust: bool = False) -> tuple[Growth, list[Finding]]:
+    """Fit one series.
+
+    Parameters
+    ----------
+    series : Series
+        Of two days or more.
+    shape : str, default "linear"
+        As of `fit`.
+    robust : bool, default False
+        As of `fit`.
+
+    Returns
+    -------
+    growth : Growth
+        Rate, its error, spread.
+    findings : list of (severity, rule, object, message)
+        Increments left out; a series that shrinks.
+
+    Raises
+    ------
+    None
+        Two days give a rate, without a spread.
+    """
+    span, change = np.diff(series.days).astype(np.float64), np.diff(series.counts)
+    level, trouble = series.counts[:-1], []
+    if robust:
+        kept = _kept(span, change)
+        for place in np.flatnonzero(~kept).tolist():
+            day = np.datetime64(int(series.days[place + 1]), "D")
+            trouble.append(
+                ("info", "history-step", series.title, f"{change[place]:+,.0f} on {day} is left out of the rate")
+            )
+        span, change, level = span[kept], change[kept], level[kept]
+    fits = {name: _least_squares(span, change, level, name) for name in SHAPES[:2]}
+    name = min(fits, key=lambda each: fits[each][2]) if shape == "best" else shape
+    rate, error, spread = fits[name]
+    if rate < 0:
+        mean = max(float(series.counts.mean()), 1.0)
+        leaving = min(1.0, -rate / mean if name == "linear" else -rate)
+        unit = "a day" if name == "linear" else "of itself a day"
+        message = f"falls by {-rate:.3g} {unit}; taken as {leaving:.3g} leaving each day and no arrivals"
+        trouble.append(("warning", "history-shrinks", series.title, message))
+        lasting = error if name == "linear" else error * mean
+        return Growth(leaving_ratio=leaving, spread_per_day=spread, per_day_error=lasting), trouble
+    if name == "linear":
+        return Growth(per_day=rate, per_day_error=error, spread_per_day=spread), trouble
+    return Growth(compound_ratio=min(rate, 1.0), compound_error=error, spread_per_day=spread), trouble
+
+
+def _least_squares(
+    span: NDArray[np.float64], change: NDArray[np.float64], level: NDArray[np.float64], shape: str
+) -> tuple[float, float, float]:
+    """Give rate, its standard error, and the standard deviation of a day; variance grows with time."""
+    force = np.ones_like(level) if shape == "linear" else level
+    weight = float((force * force * span).sum())
+    if not weight:
+        return 0.0, 0.0, 0.0
+    rate = float((force * change).sum()) / weight
+    left = (change - rate * force * span) ** 2 / span
+    spread = float(np.sqrt(left.sum() / max(len(left) - 1, 1)))
+    return rate, spread / weight**0.5, spread
+
+
+def _kept(span: NDArray[np.float64], change: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell which increments do not stand far out."""
+    daily = (change - np.median(change / span) * span) / np.sqrt(span)
+    deviation = 1.4826 * float(np.median(np.abs(daily - np.median(daily))))
+    # where most increments are equal, a robust deviation of 0 would leave everything else out
+    return np.abs(daily) <= _OUTLIER * deviation if deviation else np.ones(len(daily), np.bool_)
+
+
+def _chosen(series: list[Series], growths: list[Growth]) -> list[int]:
+    """Choose one series for each kind and place: objects before pools, then the one that grows most."""
+    best: dict[tuple[str, str, str], int] = {}
+    for place, each in enumerate(series):
+        key = (each.kind, each.node_pool, each.zone)
+        best[key] = min(best.get(key, place), place, key=lambda one: _rank(series[one], growths[one]))
+    order = {kind: number for number, kind in enumerate(KINDS)}
+    return sorted(best.values(), key=lambda place: (order[series[place].kind], place))
+
+
+def _rank(series: Series, growth: Growth) -> tuple[bool, float]:
+    """Say what goes first: objects before pools, then the larger growth."""
+    is_pool = series.metric.lower().replace("_", " ") != series.kind.replace("_", " ")
+    return is_pool, -(growth.per_day + growth.compound_ratio * float(series.counts[-1]))
+
+
+def _passed_over(series: list[Series], chosen: list[int]) -> Iterator[Finding]:
+    """Name the series that another one speaks for."""
+    titles = {(series[place].kind, series[place].node_pool, series[place].zone): place for place in chosen}
+    for place, each in enumerate(series):
+        other = titles[each.kind, each.node_pool, each.zone]
+        if other != place:
+            yield "info", "history-passed-over", each.title, f"{series[other].title} tells of the same {each.kind}"
+
+
+def _rates(series: list[Series], growths: list[Growth], chosen: list[int]) -> pd.DataFrame:
+    """Give what was fitted as a frame."""
+    return pd.DataFrame(
+        [
+            {
+                "metric": each.metric,
+                "ip_family": each.ip_family,
+                "node_pool": each.node_pool,
+                "zone": each.zone,
+                "kind": each.kind,
+                "points": len(each.days),
+                "first": pd.Timestamp(int(each.days[0]), unit="D"),
+                "last": pd.Timestamp(int(each.days[-1]), unit="D"),
+                "shape": "exponential" if growth.compound_ratio else "linear",
+                "per_day": growth.per_day,
+                "per_day_error": growth.per_day_error,
+                "compound_ratio": growth.compound_ratio,
+                "compound_error": growth.compound_error,
+                "leaving_ratio": growth.leaving_ratio,
+                "spread_per_day": growth.spread_per_day,
+                "is_used": place in chosen,
+            }
+            for place, (each, growth) in enumerate(zip(series, growths, strict=True))
+        ]
+    )

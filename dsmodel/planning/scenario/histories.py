@@ -1,0 +1,211 @@
+"""History as a tidy frame, made sound: one number a day for each series, and a finding for what was mended.
+
+Promises that rows may come in any order. Of several values of a day the largest is kept, as a pool is full at its peak.
+A value that is no number, a time given twice, a gap, and times that a wrong clock wrote are findings; nothing is
+interpolated.
+
+What it does not know: what wrote the history.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from dsmodel.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from dsmodel.cluster.checks import Finding
+
+__all__ = ["Series", "series_of"]
+
+_KEYS = ["metric", "ip_family", "node_pool", "zone"]
+_GAP = 3.0  # times the usual interval
+_CLOCK = 4.0  # a gap so many times longer than all the rest together is a clock, not a pause
+_KIND_OF = {
+    "nodes": "nodes", "node blocks": "nodes",
+    "pods": "pods", "pod addresses": "pods", "pods per node": "pods",
+    "services": "services", "service addresses": "services",
+    "load balancers": "load_balancers",
+    "node ports": "node_ports",
+    "connections": "connections",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One number over time.
+
+    Parameters
+    ----------
+    metric, ip_family, node_pool, zone : str
+        What it counts.
+    kind : str
+        Kind of demand it tells of; empty if of none.
+    days : ndarray of int64, shape (points,)
+        Days since 1970-01-01, ascending.
+    counts : ndarray of float64, shape (points,)
+        The largest of each day.
+    """
+
+    metric: str
+    ip_family: str
+    node_pool: str
+    zone: str
+    kind: str
+    days: NDArray[np.int64]
+    counts: NDArray[np.float64]
+
+    @property
+    def title(self) -> str:
+        """Its name in words."""
+        return ", ".join(filter(None, (self.metric, self.ip_family, self.node_pool, self.zone)))
+
+    def before(self, day: int) -> Series:
+        """Return the part up to a day.
+
+        Parameters
+        ----------
+        day : int
+            Days since 1970-01-01, itself included.
+
+        Returns
+        -------
+        Series
+            Of the same name.
+
+        Raises
+        ------
+        None
+            It may be empty.
+        """
+        kept = self.days <= day
+        names = (self.metric, self.ip_family, self.node_pool, self.zone)
+        return Series(*names, self.kind, self.days[kept], self.counts[kept])
+
+
+def series_of(history: pd.DataFrame) -> tuple[list[Series], list[Finding]]:
+    """Split a history into its series and make them sound.
+
+    Parameters
+    ----------
+    history : pandas.DataFrame
+        ``time`` (date, datetime or text; UTC unless a zone is given), ``metric`` or ``pool`` ("nodes", "pods",
+        "services", "load balancers", "node ports", "connections", or a pool of `reports.utilization`), ``value``;
+        optionally ``ip_family``, ``node_pool``, ``zone``.
+
+    Returns
+    -------
+    series : list of Series
+        Sorted by metric, family, node pool, zone.
+    findings : list of (severity, rule, object, message)
+        What was mended.
+
+    Raises
+    ------
+    InvalidInput
+        If a column is missing, a time cannot be read, or a value is text or negative; the message names the first.
+
+    Examples
+    --------
+    >>> history = pd.DataFrame({"time": ["2026-01-02", "2026-01-01"], "metric": "pods", "value": [12, 10]})
+    >>> series_of(history)[0][0].counts.tolist()
+    [10.0, 12.0]
+    """
+    frame = _tidy(history)
+    trouble: list[Finding] = []
+    series = []
+    for key, rows in frame.groupby(_KEYS, sort=True, observed=True):
+        names = (*map(str, key),) if isinstance(key, tuple) else (str(key),)
+        title = ", ".join(filter(None, names))
+        trouble += _odd_rows(title, rows)
+        known = rows.dropna(subset=["value"])
+        by_day = known.groupby("day", sort=True)["value"].max()
+        days, values = by_day.index.to_numpy(np.int64), by_day.to_numpy(np.float64)
+        days, values, clocks = _without_clock_jumps(title, days, values)
+        trouble += [*clocks, *_gaps(title, days)]
+        kind = _KIND_OF.get(names[0].lower().replace("_", " "), "")
+        series.append(Series(names[0], names[1], names[2], names[3], kind, days, values))
+    return series, trouble
+
+
+def _tidy(history: pd.DataFrame) -> pd.DataFrame:
+    """Check the columns and give them one form."""
+    named = "metric" if "metric" in history else "pool"
+    missing = [name for name in ("time", named, "value") if name not in history]
+    if missing or history.empty:
+        found = f"has no column {missing[0]}" if missing else "has no row"
+        raise InvalidInput(f"history {found}; it needs time, metric (or pool) and value")
+    times = pd.to_datetime(history["time"], utc=True, errors="coerce", format="mixed")
+    values = pd.to_numeric(history["value"], errors="coerce").astype("float64").replace([np.inf, -np.inf], np.nan)
+    for bad, column, rule in (
+        (times.isna(), "time", "is no time"),
+        (values.isna() & history["value"].notna() & history["value"].map(lambda cell: isinstance(cell, str)), "value",
+         "is no number"),
+        (values < 0, "value", "is negative; a history counts what is in use"),
+    ):  # fmt: skip
+        if bad.any():
+            row = int(np.argmax(bad.to_numpy()))
+            raise InvalidInput(f"history, row {row + 1}: {column}={history[column].iloc[row]!r} {rule}")
+    keys = {
+        name: history[source].astype("str").where(history[source].notna(), "") if source in history else ""
+        for name, source in zip(_KEYS, (named, *_KEYS[1:]), strict=True)
+    }
+    days = (times - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(days=1)
+    return pd.DataFrame({"time": times, "day": days, "value": values, **keys})
+
+
+def _odd_rows(title: str, rows: pd.DataFrame) -> Iterator[Finding]:
+    """Name values that are missing, and times given twice."""
+    missing = int(rows["value"].isna().sum())
+    if missing:
+        yield "warning", "history-missing-value", title, f"{missing:,} rows without a number are left out"
+    twice = rows[rows.duplicated("time", keep=False)]
+    if len(twice):
+        differ = int((twice.groupby("time")["value"].agg(np.ptp) > 0).sum())
+        message = (
+            f"{twice['time'].nunique():,} times stand more than once, {differ:,} of them with different values; the "
+            f"largest is kept; the first is {twice['time'].min():%Y-%m-%d %H:%M}"
+        )
+        yield "warning" if differ else "info", "history-duplicate", title, message
+
+
+def _without_clock_jumps(
+    title: str, days: NDArray[np.int64], values: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64], list[Finding]]:
+    """Drop the smaller side of a gap that dwarfs all the rest, again and again."""
+    trouble: list[Finding] = []
+    while len(days) > 2:
+        gaps = np.diff(days)
+        widest = int(np.argmax(gaps))
+        if gaps[widest] <= max(_CLOCK * (int(gaps.sum()) - int(gaps[widest])), 60):
+            break
+        kept = slice(widest + 1, None) if widest + 1 < len(days) - widest - 1 else slice(0, widest + 1)
+        dropped = np.delete(days, np.r_[kept])
+        days, values = days[kept], values[kept]
+        message = (
+            f"{len(dropped):,} days around {np.datetime64(int(dropped[0]), 'D')} lie {int(gaps[widest]):,} days from "
+            "the others, as a wrong clock writes them; they are left out"
+        )
+        trouble.append(("error", "history-clock-jump", title, message))
+    return days, values, trouble
+
+
+def _gaps(title: str, days: NDArray[np.int64]) -> Iterator[Finding]:
+    """Name pauses; rates are worked out over the true time between two values."""
+    gaps = np.diff(days)
+    if not len(gaps):
+        return
+    wide = np.flatnonzero(gaps > _GAP * max(float(np.median(gaps)), 1.0))
+    if len(wide):
+        longest = int(wide[np.argmax(gaps[wide])])
+        since = np.datetime64(int(days[longest]), "D")
+        message = f"{len(wide):,} gaps; the longest is {int(gaps[longest]):,} days from {since}"
+        yield "info", "history-gap", title, message
