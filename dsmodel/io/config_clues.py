@@ -1,8 +1,8 @@
 """What a dump's objects say about the cluster's configuration: one clue a field and object, with its source.
 
 Clues come from ServiceCIDR objects, from the command lines of the control plane's Pods in ``kube-system``, and from
-the ConfigMaps that installers leave there. Only ConfigMaps named in `CONFIG_MAPS` are opened; their text is kept for
-those who read more in it.
+the ConfigMaps that installers leave there. Only ConfigMaps of `dsmodel.io.dump_kinds.CONFIG_MAPS` are opened; their
+text is kept for those who read more in it.
 
 What it does not know: which clue to believe (`dsmodel.io.inference`).
 
@@ -16,12 +16,12 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.errors import InvalidInput
-from dsmodel.io.dump_batches import COMPONENTS, SYSTEM, runs_component
 from dsmodel.io.dump_findings import Findings, ObjectName
+from dsmodel.io.dump_kinds import COMPONENTS, SYSTEM, opened_name, runs_component
 from dsmodel.io.dump_objects import ABSENT, CONFIG_DATA, Container, ObjectReference
 from dsmodel.kube.config import DEFAULT_NODE_MASKS, DEFAULT_NODE_PORTS, parse_port_range
 
@@ -30,18 +30,7 @@ if TYPE_CHECKING:
 
     from dsmodel.io.dump_objects import DumpObject
 
-__all__ = ["CONFIG_MAPS", "Clue", "Clues"]
-
-# names in kube-system that are opened; a name that ends in "-" stands for all that begin so
-CONFIG_MAPS: Final = (
-    "kubeadm-config",
-    "kube-proxy",
-    "kubelet-config",
-    "kubelet-config-",
-    "cilium-config",
-    "calico-config",
-    "ip-masq-agent",
-)
+__all__ = ["Clue", "Clues"]
 
 # how much a source is believed: objects the API server itself keeps, flags, what installers wrote down
 FROM_OBJECT, FROM_FLAG, FROM_INSTALLER, FROM_OTHER = range(4)
@@ -206,13 +195,10 @@ class Clues:
         None
             What cannot be understood is a finding.
         """
-        name = item.metadata.name
-        if item.metadata.namespace != SYSTEM:
+        known = opened_name(item.metadata)
+        if not known:
             return False
-        known = next((k for k in CONFIG_MAPS if name == k or (k.endswith("-") and name.startswith(k))), None)
-        if known is None:
-            return False
-        about = ObjectName("ConfigMap", SYSTEM, name, file)
+        about = ObjectName("ConfigMap", item.metadata.namespace, item.metadata.name, file)
         key = (about.namespace, about.name)
         if key in self.config_maps:
             self.findings.duplicate(about, self.config_map_files[key])
@@ -345,7 +331,7 @@ class Clues:
         """Note that Cilium hands out addresses from its own pools."""
         if data.get("ipam", "cluster-pool") in {"kubernetes", ""}:
             return
-        self.pod_ipam = f"Cilium, ipam {data.get('ipam', 'cluster-pool')} (ConfigMap {SYSTEM}/{about.name})"
+        self.pod_ipam = f"Cilium, ipam {data.get('ipam', 'cluster-pool')} (ConfigMap {about.namespace}/{about.name})"
 
     def _add_calico(self, data: Mapping[str, str], about: ObjectName) -> None:
         """Note that Calico hands out addresses from its own pools."""

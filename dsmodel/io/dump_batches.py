@@ -18,53 +18,24 @@ import msgspec
 from msgspec import Raw
 
 from dsmodel.errors import InvalidDump
+from dsmodel.io.dump_kinds import SYSTEM_NAMESPACES, agents_among, is_handled, is_kept, runs_component
 from dsmodel.io.dump_objects import (
     ABSENT,
     DumpDocument,
     DumpObject,
     Identity,
     Metadata,
-    PodMetadata,
     PodObject,
     RawDocument,
 )
 
 if TYPE_CHECKING:
     import mmap
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     Buffer = bytes | bytearray | memoryview | mmap.mmap
 
-__all__ = [
-    "COMPONENTS",
-    "HANDLED",
-    "SYSTEM",
-    "Batch",
-    "PodBatch",
-    "Refusal",
-    "decode_list",
-    "decode_pods",
-    "is_handled",
-    "read_documents",
-    "runs_component",
-]
-
-# kind -> API groups it is read from; the same kind of another group is somebody's custom resource
-HANDLED: Final = {
-    "ConfigMap": ("",),
-    "EndpointSlice": ("discovery.k8s.io",),
-    "Endpoints": ("",),
-    "Event": ("", "events.k8s.io"),
-    "IPAddress": ("networking.k8s.io",),
-    "Node": ("",),
-    "Pod": ("",),
-    "Service": ("",),
-    "ServiceCIDR": ("networking.k8s.io",),
-}
-
-# where the control plane's Pods are, and the ones whose command lines tell the configuration
-SYSTEM: Final = "kube-system"
-COMPONENTS: Final = ("kube-apiserver", "kube-controller-manager")
+__all__ = ["Batch", "PodBatch", "Refusal", "WholeObject", "decode_list", "decode_pods", "read_documents"]
 
 # objects of a whole document that are handed on together, so that they can be freed as they are used
 CHUNK: Final = 8192
@@ -97,76 +68,31 @@ class Refusal:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class WholeObject:
+    """An object of a kind that is kept whole, still raw; kind and version may come from its list."""
+
+    kind: str
+    api_version: str
+    raw: Raw
+
+
 @dataclass
 class Batch:
-    """Objects of one file that are read together; raw fields are valid until the next batch is asked for."""
+    """Objects of one file that are read together; raw ones are valid until the next batch is asked for."""
 
     file: str
     objects: list[DumpObject]
     refusals: list[Refusal] = field(default_factory=list)
+    whole: list[WholeObject] = field(default_factory=list)
 
 
 @dataclass
 class PodBatch:
-    """Pods of one file that are read together, none of them of the control plane."""
+    """Pods of one file that are read together, none of which is looked into."""
 
     file: str
     objects: list[PodObject]
-
-
-def is_handled(kind: str, api_version: str) -> bool:
-    """Tell whether objects of a kind are read, rather than counted as ignored.
-
-    Parameters
-    ----------
-    kind, api_version : str
-        As in the object; an object without ``apiVersion`` is taken to be of the kind's own group.
-
-    Returns
-    -------
-    bool
-        False for kinds not in `HANDLED` and for the same kind of another API group.
-
-    Raises
-    ------
-    None
-        Every text has an answer.
-
-    Examples
-    --------
-    >>> is_handled("Service", "v1"), is_handled("Service", "serving.knative.dev/v1"), is_handled("Secret", "v1")
-    (True, False, False)
-    """
-    groups = HANDLED.get(kind)
-    if groups is None:
-        return False
-    return not api_version or api_version.rpartition("/")[0] in groups
-
-
-def runs_component(metadata: PodMetadata) -> bool:
-    """Tell whether a Pod may run a component of the control plane whose command line is read.
-
-    Parameters
-    ----------
-    metadata : PodMetadata
-        The Pod's.
-
-    Returns
-    -------
-    bool
-        By namespace and name.
-
-    Raises
-    ------
-    None
-        Every Pod has an answer.
-
-    Examples
-    --------
-    >>> runs_component(PodMetadata("kube-apiserver-a", "kube-system")), runs_component(PodMetadata("a", "default"))
-    (True, False)
-    """
-    return metadata.namespace == SYSTEM and any(name in metadata.name for name in COMPONENTS)
 
 
 def read_documents(data: Buffer, file: str) -> Iterator[Batch]:
@@ -242,17 +168,17 @@ def decode_list(data: Buffer, file: str, *, kind: str = "", api_version: str = "
     except _FAILURES:
         batch = Batch(file, [])
         for place, raw in enumerate(_raws(data)):
-            _decode_one(raw, batch, kind=kind, place=place)
-        objects = batch.objects
-    else:
-        batch = Batch(file, objects)
+            _decode_one(raw, batch, kinds=(kind, api_version), place=place)
+        return batch
     if kind:
         _fill_kinds(objects, kind, api_version)
+    batch = Batch(file, objects)
+    _set_apart(batch, lambda: _raws(data))
     return batch
 
 
-def decode_pods(data: Buffer, file: str) -> PodBatch | None:
-    """Decode a JSON array that holds nothing but Pods outside the control plane.
+def decode_pods(data: Buffer, file: str, *, met: set[tuple[str, str]]) -> PodBatch | None:
+    """Decode a JSON array that holds nothing but Pods that need no second look.
 
     Parameters
     ----------
@@ -260,11 +186,14 @@ def decode_pods(data: Buffer, file: str) -> PodBatch | None:
         The array, brackets included.
     file : str
         Name for messages.
+    met : set of (str, str)
+        Agents of the network of which a Pod was found before, for `agents_among`; added to.
 
     Returns
     -------
     PodBatch or None
-        None for everything else, as one wrong type: then `decode_list` is the one to ask.
+        None for everything else, as one wrong type, a Pod of the control plane, the first Pod of an agent of the
+        network: then `decode_list` is the one to ask.
 
     Raises
     ------
@@ -273,16 +202,19 @@ def decode_pods(data: Buffer, file: str) -> PodBatch | None:
 
     Examples
     --------
-    >>> decode_pods(b'[{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}]', "x").objects[0].metadata.name
+    >>> text = b'[{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}]'
+    >>> decode_pods(text, "x", met=set()).objects[0].metadata.name
     'a'
-    >>> decode_pods(b'[{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}}]', "x")
+    >>> decode_pods(b'[{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}}]', "x", met=set())
     """
     try:
         pods = _PODS.decode(data)
     except _FAILURES:
         return None
-    if SYSTEM in [pod.metadata.namespace for pod in pods] and any(runs_component(pod.metadata) for pod in pods):
-        return None
+    if not SYSTEM_NAMESPACES.isdisjoint([pod.metadata.namespace for pod in pods]):
+        metadata = [pod.metadata for pod in pods]
+        if any(map(runs_component, metadata)) or agents_among(metadata, [pod.status.phase for pod in pods], met):
+            return None
     return PodBatch(file, pods)
 
 
@@ -317,7 +249,9 @@ def _decode_document(view: memoryview, file: str) -> Batch:
     if document.items is not None and _lists(document.kind):
         if document.kind not in {"", "List"}:
             _fill_kinds(document.items, document.kind.removesuffix("List"), document.api_version)
-        return Batch(file, document.items)
+        batch = Batch(file, document.items)
+        _set_apart(batch, lambda: _raws(_RAW_DOCUMENT.decode(view).items))
+        return batch
     return _decode_single(view, file)
 
 
@@ -346,6 +280,19 @@ def _decode_wrong_document(view: memoryview, file: str) -> Batch:
         raise InvalidDump(f"{file}: items of the {kind or 'List'} are no array: {error}") from None
 
 
+def _set_apart(batch: Batch, raws: Callable[[], list[Raw]]) -> None:
+    """Move objects of kinds that are kept whole, which asks for all objects raw, to a list of their own."""
+    places = [place for place, item in enumerate(batch.objects) if is_kept(item.kind, item.api_version)]
+    if not places:
+        return
+    found = raws()
+    batch.whole += [
+        WholeObject(batch.objects[place].kind, batch.objects[place].api_version, found[place]) for place in places
+    ]
+    apart = set(places)
+    batch.objects = [item for place, item in enumerate(batch.objects) if place not in apart]
+
+
 def _raws(data: Buffer) -> list[Raw]:
     """Split an array into raw objects."""
     try:
@@ -366,29 +313,32 @@ def _fill_kinds(objects: list[DumpObject], kind: str, api_version: str) -> None:
             item.kind, item.api_version = kind, item.api_version or api_version
 
 
-def _decode_one(raw: Raw, batch: Batch, *, kind: str = "", place: int = 0) -> None:
-    """Decode one object into the batch, or refuse it with its name."""
+def _decode_one(raw: Raw, batch: Batch, *, kinds: tuple[str, str] = ("", ""), place: int = 0) -> None:
+    """Decode one object into the batch, or refuse it with its name; kind and version of its list are its own."""
     try:
-        item = _OBJECT.decode(raw)
+        item: DumpObject | Refusal = _OBJECT.decode(raw)
     except _FAILURES as error:
-        refused = _refuse(raw, str(error), kind=kind, place=place)
-        if isinstance(refused, Refusal):
-            batch.refusals.append(refused)
-        else:
-            batch.objects.append(refused)
+        item = _refuse(raw, str(error), kinds=kinds, place=place)
+    if isinstance(item, Refusal):
+        batch.refusals.append(item)
+        return
+    if kinds[0]:
+        _fill_kinds([item], *kinds)
+    if is_kept(item.kind, item.api_version):
+        batch.whole.append(WholeObject(item.kind, item.api_version, raw))
     else:
         batch.objects.append(item)
 
 
-def _refuse(raw: Raw, message: str, *, kind: str, place: int) -> Refusal | DumpObject:
-    """Name an object that does not decode; a kind nobody reads stays countable, whatever its fields hold."""
+def _refuse(raw: Raw, message: str, *, kinds: tuple[str, str], place: int) -> Refusal | DumpObject:
+    """Name an object that does not decode; of a kind that needs no decoding, it is known by its kind."""
     try:
         identity = _IDENTITY.decode(raw)
     except _FAILURES:
-        return Refusal(kind or "object", f"number {place + 1} of its list", message)
-    found, api_version = _text(identity.kind) or kind, _text(identity.api_version)
+        return Refusal(kinds[0] or "object", f"number {place + 1} of its list", message)
+    found, api_version = _text(identity.kind) or kinds[0], _text(identity.api_version)
     if found and not is_handled(found, api_version):
-        return DumpObject(kind=found, api_version=api_version)
+        return DumpObject(kind=found, api_version=api_version or kinds[1])
     try:
         metadata = _METADATA.decode(identity.metadata)
     except _FAILURES:
@@ -411,7 +361,7 @@ def _in_chunks(batch: Batch) -> Iterator[Batch]:
     if len(objects) <= CHUNK:
         yield batch
         return
-    yield Batch(batch.file, [], batch.refusals)
+    yield Batch(batch.file, [], batch.refusals, batch.whole)
     objects.reverse()
     while objects:
         part = objects[-CHUNK:]

@@ -20,6 +20,7 @@ from msgspec import Struct
 from dsmodel.addresses.arrays import empty
 from dsmodel.addresses.cidr import IPFamily
 from dsmodel.addresses.text import parse_cidrs
+from dsmodel.cluster.objects import LabelSets
 from dsmodel.cluster.schema import NODES
 from dsmodel.cluster.table import Table
 from dsmodel.io.dump_addresses import read_pairs
@@ -27,6 +28,8 @@ from dsmodel.io.dump_findings import Findings, ObjectName
 from dsmodel.io.dump_objects import Condition, NodeAddress
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from msgspec import Raw
     from numpy.typing import NDArray
 
@@ -49,6 +52,18 @@ NODE_POOL_LABELS: Final = (
     "node_pool",
 )
 _ZONE_LABELS: Final = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
+# whose annotations plugins and gateways read
+_ANNOTATIONS: Final = (
+    "cloud.network.openshift.io/",
+    "flannel.alpha.coreos.com/",
+    "io.cilium.network.",
+    "k8s.ovn.org/",
+    "kube-router.io/",
+    "network.cilium.io/",
+    "node.antrea.io/",
+    "ovn.kubernetes.io/",
+    "projectcalico.org/",
+)
 _LARGEST_COUNT: Final = 2**32 - 1
 _LONGEST_VERSION: Final = 64
 
@@ -76,6 +91,7 @@ class _Fields(Struct, gc=False, array_like=True):
     pod_cidrs: list[str] | None
     addresses: list[NodeAddress] | None
     node_info: _NodeInfo | None
+    annotations: dict[str, str] | None
 
 
 _FIELDS = msgspec.json.Decoder(list[_Fields])
@@ -100,6 +116,8 @@ class NodeRows:
             name: [] for name in ("name", "allocatable_pods", "zone", "node_pool", "ready", "unschedulable")
         }
         self._internal: tuple[list[str], list[str]] = ([], [])
+        self._labels: list[dict[str, str] | None] = []
+        self._annotations: list[dict[str, str]] = []
 
     @property
     def rows(self) -> dict[str, int]:
@@ -131,16 +149,41 @@ class NodeRows:
                 continue
             self.origins.append(about)
             new.append((node, about))
-        for fields, (_, about) in zip(self._decode(new), new, strict=True):
+        for fields, (node, about) in zip(self._decode(new), new, strict=True):
             self._add_one(fields, about)
+            given = fields.labels is not None or bytes(node.metadata.labels) != b"null"
+            self._labels.append(fields.labels if given else {})
+            annotations = (fields.annotations or {}).items()
+            self._annotations.append({key: text for key, text in annotations if key.startswith(_ANNOTATIONS)})
 
-    def table(self) -> Table:
-        """Return the Nodes as a table.
+    def objects(self) -> Iterator[dict[str, Any]]:
+        """Return the Nodes as plugins read them: labels, the annotations of plugins, and blocks.
+
+        Yields
+        ------
+        dict
+            As the API has it, in the order of reading.
+
+        Raises
+        ------
+        None
+            Every reading has an answer.
+        """
+        rows = zip(self.origins, self._labels, self._annotations, self._blocks, strict=True)
+        for about, labels, kept, blocks in rows:
+            metadata: dict[str, Any] = {"name": about.name, "labels": labels or {}, "annotations": kept}
+            spec = {"podCIDR": blocks[0], "podCIDRs": blocks} if blocks else {}
+            yield {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": spec}
+
+    def table(self) -> tuple[Table, LabelSets]:
+        """Return the Nodes as a table, and their labels.
 
         Returns
         -------
         Table
             Of schema `dsmodel.cluster.schema.NODES`, in the order of reading.
+        LabelSets
+            What the column ``labels`` stands for.
 
         Raises
         ------
@@ -159,7 +202,8 @@ class NodeRows:
             "internal_ipv6": pairs.ipv6,
             "has_internal_ipv6": pairs.has_ipv6,
         }
-        return Table(NODES, columns | self._block_columns(), length=len(self.origins))
+        labels, columns["labels"] = LabelSets.of(self._labels)
+        return Table(NODES, columns | self._block_columns(), length=len(self.origins)), labels
 
     def _decode(self, nodes: list[tuple[DumpObject, ObjectName]]) -> list[_Fields]:
         """Decode the fields of all Nodes together; where one has a wrong type, field by field."""
@@ -261,4 +305,5 @@ def _raw_fields(node: DumpObject) -> tuple[tuple[Raw, Any, str], ...]:
         (spec.pod_cidrs, list[str], "spec.podCIDRs"),
         (status.addresses, list[NodeAddress], "status.addresses"),
         (status.node_info, _NodeInfo, "status.nodeInfo"),
+        (node.metadata.annotations, dict[str, str], "metadata.annotations"),
     )

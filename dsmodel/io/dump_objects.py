@@ -41,6 +41,7 @@ __all__ = [
     "PodStatus",
     "RawDocument",
     "ServicePort",
+    "Variable",
     "decode_field",
 ]
 
@@ -55,12 +56,13 @@ class PodMetadata(Struct, gc=False):
 
     name: str = ""
     namespace: str = ""
+    labels: Raw = ABSENT
 
 
 class Metadata(PodMetadata, gc=False):
     """``metadata`` of any object."""
 
-    labels: Raw = ABSENT
+    annotations: Raw = ABSENT
     deletion_timestamp: Raw = field(default=ABSENT, name="deletionTimestamp")
 
 
@@ -94,6 +96,7 @@ class ObjectSpec(PodSpec, gc=False):
     health_check_node_port: Raw = field(default=ABSENT, name="healthCheckNodePort")
     external_traffic_policy: Raw = field(default=ABSENT, name="externalTrafficPolicy")
     load_balancer_class: Raw = field(default=ABSENT, name="loadBalancerClass")
+    load_balancer_source_ranges: Raw = field(default=ABSENT, name="loadBalancerSourceRanges")
     cidrs: Raw = ABSENT
     parent_ref: Raw = field(default=ABSENT, name="parentRef")
 
@@ -116,6 +119,12 @@ class ObjectStatus(PodStatus, gc=False):
     load_balancer: Raw = field(default=ABSENT, name="loadBalancer")
 
 
+class KnownPodStatus(PodStatus, gc=False):
+    """``status`` of a Pod in a phase that the API has; one text for each phase."""
+
+    phase: Literal["Pending", "Running", "Succeeded", "Failed", "Unknown"] | None = None
+
+
 class PodObject(Struct, gc=False):
     """A Pod that says so, and no other object."""
 
@@ -123,7 +132,7 @@ class PodObject(Struct, gc=False):
     api_version: Literal["v1"] = field(name="apiVersion")
     metadata: PodMetadata = field(default_factory=PodMetadata)
     spec: PodSpec = field(default_factory=PodSpec)
-    status: PodStatus = field(default_factory=PodStatus)
+    status: KnownPodStatus = field(default_factory=KnownPodStatus)
 
 
 class DumpObject(Struct, gc=False):
@@ -193,13 +202,21 @@ class Ingress(Struct, gc=False):
     ip: str | None = None
 
 
+class Variable(Struct, gc=False):
+    """One entry of a container's ``env``; where the value comes from a Secret or a field, there is none."""
+
+    name: str = ""
+    value: str | None = None
+
+
 class Container(Struct, gc=False):
-    """One container of a control plane Pod."""
+    """One container of a Pod of the control plane, or of an agent of the network."""
 
     name: str = ""
     image: str = ""
     command: list[str] | None = None
     args: list[str] | None = None
+    env: list[Variable] | None = None
 
 
 class ObjectReference(Struct, gc=False):

@@ -73,11 +73,12 @@ class ByteStream(Protocol):
 
 
 class _Opening(NamedTuple):
-    """What stands before the first object of a list: its kind and version, and how objects are parted."""
+    """What stands before the first object: its list's kind and version, how objects are parted; agents met behind."""
 
     kind: str
     api_version: str
     separators: tuple[bytes, ...]
+    met: set[tuple[str, str]]
 
 
 class _NoCut(Exception):
@@ -264,7 +265,7 @@ def _opening(window: _AnyWindow) -> _Opening | None:
     separators = _SPACED if b": " in match.group() else _COMPACT
     if space:
         separators = (space + b"}," + space + b"{",)
-    return _Opening(document.kind.removesuffix("List"), document.api_version, separators)
+    return _Opening(document.kind.removesuffix("List"), document.api_version, separators, set())
 
 
 def _cut(window: _AnyWindow, file: str, opening: _Opening) -> tuple[Batch | PodBatch | None, int]:
@@ -286,7 +287,7 @@ def _cut(window: _AnyWindow, file: str, opening: _Opening) -> tuple[Batch | PodB
 
 def _decode(data: memoryview, file: str, opening: _Opening) -> Batch | PodBatch | None:
     """Decode one piece; None if it is cut in the wrong place, or the kind of its objects may stand behind it."""
-    pods = decode_pods(data, file)
+    pods = decode_pods(data, file, met=opening.met)
     if pods is not None:
         return pods
     try:

@@ -1,7 +1,8 @@
 """Pods of a dump, batch by batch, as the columns of the pods table.
 
 A Pod holds its addresses unless it shares its node's (``hostNetwork``) or has finished: a Succeeded or Failed Pod may
-still show an address that its plugin has long handed to another one. Labels and everything else of a Pod is skipped.
+still show an address that its plugin has long handed to another one. Labels are told apart by their bytes, and each
+that differs is decoded once. Everything else of a Pod is skipped.
 
 What it does not know: whether the addresses make sense beside the nodes' blocks (`dsmodel.io.dump_checks`).
 
@@ -16,8 +17,10 @@ from collections import Counter, defaultdict
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import numpy as np
 
+from dsmodel.cluster.objects import LabelSets
 from dsmodel.cluster.schema import PHASES, PODS
 from dsmodel.cluster.table import Table
 from dsmodel.io.dump_addresses import AddressPairs, read_pairs
@@ -26,6 +29,7 @@ from dsmodel.io.dump_findings import Findings, ObjectName
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from msgspec import Raw
     from numpy.typing import NDArray
 
     from dsmodel.io.dump_objects import DumpObject, PodIP, PodMetadata, PodObject, PodSpec, PodStatus
@@ -36,7 +40,15 @@ _PHASE_CODES: Final[dict[str | None, int]] = {None: 0, **{word: code for code, w
 _FLAGS: Final[dict[bool | None, bool]] = {None: False, False: False, True: True}
 # addresses that are parsed together
 _TOGETHER: Final = 1 << 14
+_LABELS: Final = msgspec.json.Decoder(list[dict[str, str] | None])
+_FAILURES: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _FINISHED: Final = tuple(_PHASE_CODES[word] for word in ("Succeeded", "Failed"))
+
+
+def _bytes_of(raws: list[Raw]) -> list[bytes]:
+    """Copy many raw fields at once; no JSON has a zero byte in it."""
+    parts = b"\0".join(raws).split(b"\0")
+    return parts if len(parts) == len(raws) else list(map(bytes, raws))
 
 
 class _Words(dict[str, str]):
@@ -64,6 +76,8 @@ class PodRows:
         self._codes: dict[str | None, int] = defaultdict(count().__next__, {None: -1, "": -1})
         self._node = array("i")
         self._host_network, self._phase = bytearray(), bytearray()
+        self._label_codes: dict[bytes, int] = defaultdict(count().__next__)
+        self._labels = array("i")
         self._firsts: list[str] = []
         self._seconds: list[str] = []
         self._pairs: list[AddressPairs] = []
@@ -98,6 +112,7 @@ class PodRows:
         statuses: list[PodStatus] = [pod.status for pod in pods]
         self.names += [entry.name for entry in metadata]
         self.namespaces += map(self._namespace.__getitem__, [entry.namespace for entry in metadata])
+        self._labels.extend(map(self._label_codes.__getitem__, _bytes_of([entry.labels for entry in metadata])))
         self._node.extend(map(self._codes.__getitem__, [spec.node_name for spec in specs]))
         self._host_network += bytes(map(_FLAGS.__getitem__, [spec.host_network for spec in specs]))
         self._phase += self._phases([status.phase for status in statuses])
@@ -126,8 +141,8 @@ class PodRows:
         file = self._files[bisect_right(self._starts, row) - 1]
         return ObjectName("Pod", self.namespaces[row], self.names[row], file)
 
-    def table(self, node_rows: Mapping[str, int]) -> tuple[Table, NDArray[np.intp]]:
-        """Return the Pods as a table, of two with one name the first.
+    def table(self, node_rows: Mapping[str, int]) -> tuple[Table, LabelSets]:
+        """Return the Pods as a table, of two with one name the first, and their labels.
 
         Parameters
         ----------
@@ -138,18 +153,20 @@ class PodRows:
         -------
         Table
             Of schema `dsmodel.cluster.schema.PODS`.
-        ndarray of intp, shape (n,)
-            Row number in the order of reading of each row of the table, for `where`.
+        LabelSets
+            What the column ``labels`` stands for.
 
         Raises
         ------
         None
-            A Pod on a node that is not in the dump is a finding, its ``node`` -1.
+            A Pod on a node that is not in the dump is a finding, its ``node`` -1; labels of a wrong type are one too,
+            the Pod's ``labels`` -1.
         """
         kept = self._kept_rows()
         self._parse()
         if not len(kept):
-            return Table(PODS, length=0), kept
+            return Table(PODS, length=0), LabelSets()
+        labels, codes = self._label_sets()
         text = np.dtypes.StringDType()
         whole = len(kept) == len(self.names)
         columns: dict[str, Any] = {
@@ -159,6 +176,7 @@ class PodRows:
             "host_network": np.array(self._host_network, dtype=np.uint8).view(np.bool_),
             "phase": np.array(self._phase, dtype=np.uint8),
             **self._addresses(),
+            "labels": codes[np.array(self._labels, dtype=np.int32)],
         }
         if not whole:
             columns = {name: values[kept] for name, values in columns.items()}
@@ -166,7 +184,7 @@ class PodRows:
         columns["holds_address"] = ~columns["host_network"] & ~np.isin(columns["phase"], _FINISHED)
         for values in columns.values():
             values.flags.writeable = False
-        return Table(PODS, columns), kept
+        return Table(PODS, columns), labels
 
     def _phases(self, phases: list[str | None]) -> bytes:
         """Turn phases into codes."""
@@ -182,9 +200,13 @@ class PodRows:
 
     def _add_addresses(self, alone: list[str | None], lists: list[list[PodIP] | None]) -> None:
         """Take podIPs, or podIP where there is no list; podIP wins where they differ, as in the API server."""
-        firsts = [entries[0].ip if entries else text or "" for entries, text in zip(lists, alone, strict=True)]
-        seconds = [entries[1].ip if entries and len(entries) > 1 else "" for entries in lists]
-        if firsts != alone or max(map(len, filter(None, lists)), default=0) > 2:
+        try:  # most batches have two for every Pod
+            firsts, seconds, longest = [one.ip for one, _ in lists], [two.ip for _, two in lists], 2  # type: ignore[misc]
+        except (TypeError, ValueError):
+            firsts = [entries[0].ip if entries else text or "" for entries, text in zip(lists, alone, strict=True)]
+            seconds = [entries[1].ip if entries and len(entries) > 1 else "" for entries in lists]
+            longest = max(map(len, filter(None, lists)), default=0)
+        if firsts != alone or longest > 2:
             for row, (text, entries) in enumerate(zip(alone, lists, strict=True)):
                 if (entries and len(entries) > 2) or (text and text != firsts[row]):
                     self._settle(row, (text or "", len(entries or ())), firsts=firsts, seconds=seconds)
@@ -213,6 +235,27 @@ class PodRows:
         return {
             name: np.concatenate([getattr(pairs, source) for pairs in self._pairs]) for name, source in sources.items()
         }
+
+    def _label_sets(self) -> tuple[LabelSets, NDArray[np.int32]]:
+        """Decode the labels that differ in their bytes; return them, and for each of these bytes the set it means."""
+        raws = list(self._label_codes)
+        try:
+            decoded: list[dict[str, str] | None] = _LABELS.decode(b"[" + b",".join(raws) + b"]")
+        except _FAILURES:
+            decoded = [self._one_label_set(raw, code) for code, raw in enumerate(raws)]
+        else:
+            decoded = [labels or {} for labels in decoded]
+        return LabelSets.of(decoded)
+
+    def _one_label_set(self, raw: bytes, code: int) -> dict[str, str] | None:
+        """Decode one label set, or say which Pods have something else there."""
+        try:
+            return _LABELS.decode(b"[" + raw + b"]")[0] or {}
+        except _FAILURES as error:
+            rows = [row for row, known in enumerate(self._labels) if known == code]
+            message = f"metadata.labels: {error} ({len(rows):,} pods, this is the first); their labels are not known"
+            self.findings.add("error", "field-invalid", message, about=self.where(rows[0]))
+            return None
 
     def _settle(self, row: int, found: tuple[str, int], *, firsts: list[str], seconds: list[str]) -> None:
         """Decide between addresses the API would not have allowed side by side."""

@@ -1,27 +1,34 @@
 """Services of a dump as the columns of the services table, and the node ports they hold.
 
 ``clusterIPs`` is read, or ``clusterIP`` where a server without dual-stack has no list; the word ``None`` means
-headless. Every different number in ``ports[*].nodePort`` is one held node port, the health-check port another.
+headless. Every different number in ``ports[*].nodePort`` is one held node port, the health-check port another. The
+ranges that a load balancer lets in are those of ``loadBalancerSourceRanges``, or where there are none those of the
+older annotation, host bits masked.
 
 What it does not know: whether the cluster IPs lie in a service range (`dsmodel.io.dump_checks`).
 
 Sources: kubernetes/api core/v1 ServiceSpec, ServiceStatus, v1.20 to v1.36; ``ipFamily`` is the field of v1.16-v1.19
-that v1.20 servers still read.
+that v1.20 servers still read; ``GetSourceRanges`` of ``pkg/api/v1/service/util.go``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, field
 
+from dsmodel.addresses.arrays import empty
+from dsmodel.addresses.cidr import IPFamily
+from dsmodel.addresses.text import parse_cidrs
 from dsmodel.cluster.schema import (
+    ALLOWED_SOURCES,
     IP_FAMILIES,
     IP_FAMILY_POLICIES,
     NODE_PORTS,
     SERVICE_TYPES,
     SERVICES,
+    SOURCE_FIELDS,
     TRAFFIC_POLICIES,
 )
 from dsmodel.cluster.table import Table
@@ -49,6 +56,21 @@ class _LoadBalancer(Struct, gc=False):
     ingress: list[Ingress] | None = None
 
 
+class _Annotations(Struct, gc=False):
+    """The one annotation that counts here."""
+
+    sources: str | None = field(default=None, name="service.beta.kubernetes.io/load-balancer-source-ranges")
+
+
+class _SourceRange(NamedTuple):
+    """One range a load balancer lets in, as written: row of the Service, code of the field, place in it, text."""
+
+    service: int
+    code: int
+    place: int
+    text: str
+
+
 class ServiceRows:
     """Services read so far.
 
@@ -66,6 +88,7 @@ class ServiceRows:
         self._cluster: tuple[list[str], list[str]] = ([], [])
         self._external: tuple[list[str], list[str]] = ([], [])
         self._ports: list[tuple[int, int, int]] = []
+        self._sources: list[_SourceRange] = []
 
     def add(self, services: list[DumpObject], file: str) -> None:
         """Add the Services of one batch.
@@ -134,6 +157,46 @@ class ServiceRows:
         }
         return Table(SERVICES, columns), Table(NODE_PORTS, node_ports)
 
+    def allowed_sources(self) -> Table:
+        """Return the ranges that load balancers let in.
+
+        Returns
+        -------
+        Table
+            Of schema `dsmodel.cluster.schema.ALLOWED_SOURCES`, by Service, in the order of the field.
+
+        Raises
+        ------
+        None
+            What is no CIDR is a finding.
+        """
+        sources = self._sources
+        if not sources:
+            return Table(ALLOWED_SOURCES, length=0)
+        n = len(sources)
+        columns: dict[str, Any] = {
+            "service": np.array([each.service for each in sources], np.int32),
+            "field": np.array([each.code for each in sources], np.uint8),
+        }
+        good = np.zeros(n, np.bool_)
+        is_ipv6 = np.array([":" in each.text for each in sources])
+        for family, rows in ((IPFamily.IPV4, np.flatnonzero(~is_ipv6)), (IPFamily.IPV6, np.flatnonzero(is_ipv6))):
+            base, mask, has = empty(n, family), np.zeros(n, np.uint8), np.zeros(n, np.bool_)
+            if len(rows):
+                texts = [sources[row].text for row in rows.tolist()]
+                base[rows], mask[rows], has[rows] = parse_cidrs(
+                    texts, family=family, host_bits="mask", syntax="sloppy", on_invalid="mask"
+                )
+            name = f"source_{family.value.lower()}"
+            columns |= {name: base, f"{name}_mask": mask, f"has_{name}": has}
+            good |= has
+        for row in np.flatnonzero(~good).tolist():
+            each = sources[row]
+            path = f"{SOURCE_FIELDS[each.code]}[{each.place}]"
+            message = f"{path}: {each.text!r} is no CIDR; the range is left out"
+            self.findings.add("error", "address-invalid", message, about=self.origins[each.service])
+        return Table(ALLOWED_SOURCES, columns).where(good)
+
     def _add_one(self, service: DumpObject, about: ObjectName) -> None:
         """Take one Service's fields."""
         spec, decode = service.spec, self.findings.decode
@@ -169,6 +232,7 @@ class ServiceRows:
             self._ports.append((number, health, _HEALTH_CHECK))
         self._add_texts(addresses if not row["headless"] else [], self._cluster)
         self._add_texts(self._ingress(service, about), self._external)
+        self._add_sources(service, about)
 
     def _cluster_ips(self, service: DumpObject, about: ObjectName) -> list[str]:
         """Read clusterIPs, or clusterIP."""
@@ -192,6 +256,19 @@ class ServiceRows:
         texts = [ingress.ip for ingress in entry.ingress or [] if ingress.ip]
         firsts = {":" in text: text for text in reversed(texts)}
         return [text for text in dict.fromkeys(texts) if text in firsts.values()]
+
+    def _add_sources(self, service: DumpObject, about: ObjectName) -> None:
+        """Take the ranges that the load balancer lets in; the annotation counts where spec has none."""
+        decode = self.findings.decode
+        raw = service.spec.load_balancer_source_ranges
+        texts: list[str] = decode(raw, list[str], "spec.loadBalancerSourceRanges", default=[], about=about)
+        code = 1
+        if not texts:
+            raw = service.metadata.annotations
+            given = decode(raw, _Annotations, "metadata.annotations", default=_Annotations(), about=about)
+            texts, code = [text for text in (given.sources or "").split(",") if text.strip()], 2
+        row = len(self.origins) - 1
+        self._sources += [_SourceRange(row, code, place, text.strip()) for place, text in enumerate(texts)]
 
     def _node_ports(self, service: DumpObject, about: ObjectName) -> list[int]:
         """Read the different node ports."""

@@ -1,7 +1,8 @@
 """Read what ``kubectl get … -o json`` prints, however it was saved, into a `Cluster`.
 
-Every object is in a table, counted as ignored, or named in a finding; nothing is dropped unseen. Secrets are never
-decoded, of ConfigMaps only those that hold configuration. The configuration is taken from what the dump shows, with
+Every object is in a table, kept as it is, counted as ignored, or named in a finding; nothing is dropped unseen. Secrets
+are never decoded, of ConfigMaps only those that hold configuration, of Pods only the containers of the control plane
+and of the network's agents. The configuration is taken from what the dump shows, with
 the evidence for each field in ``cluster.config.evidence``.
 
 What it does not know: state that the API server does not have, as a plugin's own files, cooldowns and cursors.
@@ -21,9 +22,11 @@ import numpy as np
 from dsmodel.cluster.state import Cluster
 from dsmodel.errors import InvalidDump, InvalidInput
 from dsmodel.io.config_clues import Clues
-from dsmodel.io.dump_batches import PodBatch, is_handled
+from dsmodel.io.dump_batches import PodBatch
 from dsmodel.io.dump_checks import NodeEvent, check_events, check_ip_addresses, read_event
 from dsmodel.io.dump_findings import Findings, KindCount, ObjectName
+from dsmodel.io.dump_kinds import KEPT, is_handled
+from dsmodel.io.dump_network import NamespaceRows, NetworkRows
 from dsmodel.io.dump_nodes import NodeRows
 from dsmodel.io.dump_objects import ABSENT
 from dsmodel.io.dump_pods import PodRows
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dsmodel.addresses.cidr import IPFamily
+    from dsmodel.cluster.objects import LabelSets, NetworkObjects
     from dsmodel.cluster.table import Table
     from dsmodel.io.dump_batches import Batch
     from dsmodel.io.dump_objects import DumpObject, PodObject
@@ -60,8 +64,14 @@ class Dump:
     ----------
     config : ClusterConfig
         With evidence for each field.
-    nodes, pods, services, node_ports, findings : Table
+    nodes, pods, services, node_ports, allowed_sources, findings : Table
         Of the schemas of the same names.
+    node_labels, pod_labels : LabelSets
+        What the columns ``labels`` of Nodes and Pods stand for.
+    namespaces, namespace_annotations : mapping of str to mapping of str to str
+        Labels and annotations of the Namespaces by name.
+    objects : NetworkObjects
+        What plugins, policies and gateways are written in; Nodes as far as those read them; the opened ConfigMaps.
     held_addresses : mapping of IPFamily to address column
         Service addresses that IPAddress objects hold, whether or not a Service uses them.
     counts : mapping of str to KindCount
@@ -77,7 +87,13 @@ class Dump:
     pods: Table
     services: Table
     node_ports: Table
+    allowed_sources: Table
     findings: Table
+    node_labels: LabelSets
+    pod_labels: LabelSets
+    namespaces: Mapping[str, Mapping[str, str]]
+    namespace_annotations: Mapping[str, Mapping[str, str]]
+    objects: NetworkObjects
     held_addresses: Mapping[IPFamily, NDArray[Any]]
     counts: Mapping[str, KindCount]
     config_maps: Mapping[tuple[str, str], Mapping[str, str]]
@@ -141,6 +157,9 @@ def read_cluster(
         cluster.service_ranges.occupy(dump.held_addresses[family], family=family)
     cluster.findings = _with_files(cluster.findings, dump.file_of)
     cluster.counts = {kind: asdict(count) for kind, count in dump.counts.items()}
+    cluster.objects, cluster.allowed_sources = dump.objects, dump.allowed_sources
+    cluster.node_labels, cluster.pod_labels = dump.node_labels, dump.pod_labels
+    cluster.namespaces, cluster.namespace_annotations = dump.namespaces, dump.namespace_annotations
     return cluster
 
 
@@ -212,6 +231,7 @@ class _Reading:
         self.findings = Findings()
         self.pods, self.nodes = PodRows(self.findings), NodeRows(self.findings)
         self.services, self.clues = ServiceRows(self.findings), Clues(self.findings)
+        self.network, self.namespaces = NetworkRows(self.findings), NamespaceRows(self.findings)
         self.events: list[NodeEvent] = []
         self.files: dict[str, dict[str, str]] = {}
 
@@ -232,6 +252,7 @@ class _Reading:
             return
         for refusal in batch.refusals:
             self.findings.refuse(ObjectName(refusal.kind, "", refusal.name, batch.file), refusal.message)
+        self.network.add(batch.whole, batch.file)
         by_kind: dict[str, list[DumpObject]] = {}
         kinds, versions = {item.kind for item in batch.objects}, {item.api_version for item in batch.objects}
         alike = len(kinds) == len(versions) == 1 and is_handled(*kinds, *versions)
@@ -252,9 +273,10 @@ class _Reading:
 
     def finish(self, config: ClusterConfig | None) -> Dump:
         """Turn what was read into tables and a configuration."""
-        nodes = self.nodes.table()
+        nodes, node_labels = self.nodes.table()
         services, node_ports = self.services.tables()
-        pods, _ = self.pods.table(self.nodes.rows)
+        allowed_sources = self.services.allowed_sources()
+        pods, pod_labels = self.pods.table(self.nodes.rows)
         check_events(self.events, nodes, self.findings, rows=self.nodes.rows)
         held = check_ip_addresses(list(self.clues.ip_addresses.values()), services, self.findings)
         if self.clues.pod_ipam:
@@ -267,6 +289,7 @@ class _Reading:
             kubelet_versions=self.nodes.kubelet_versions,
             override=config,
         )
+        objects = self.network.objects(nodes=self.nodes.objects(), config_maps=self.clues.config_maps)
         counts = dict(sorted(self.findings.counts.items()))
         self._mention_ignored()
         return Dump(
@@ -275,7 +298,13 @@ class _Reading:
             pods=pods,
             services=services,
             node_ports=node_ports,
+            allowed_sources=allowed_sources,
             findings=self.findings.table(),
+            node_labels=node_labels,
+            pod_labels=pod_labels,
+            namespaces=self.namespaces.labels(named=settled.kube_version.rule("namespaces_carry_their_name")),
+            namespace_annotations=self.namespaces.annotations(),
+            objects=objects,
             held_addresses=held,
             counts=counts,
             config_maps=self.clues.config_maps,
@@ -312,7 +341,7 @@ class _Reading:
             self.findings.refuse(about, "it has no kind")
             return []
         group = item.api_version.rpartition("/")[0]
-        clash = not is_handled(item.kind, item.api_version) and is_handled(item.kind, "")
+        clash = is_handled(item.kind, "") or item.kind in KEPT
         self.findings.count(f"{item.kind}.{group}" if clash and group else item.kind).ignored += 1
         return []
 
@@ -330,6 +359,7 @@ class _Reading:
             return []
         for refusal in inner.refusals:
             self.findings.refuse(ObjectName(refusal.kind, "", refusal.name, batch.file), refusal.message)
+        self.network.add(inner.whole, batch.file)
         return [inner.objects]
 
     def _read_kind(self, kind: str, objects: list[DumpObject], file: str) -> None:
@@ -338,6 +368,9 @@ class _Reading:
         if kind == "Pod":
             self.pods.add(named, file)
             self.clues.add_pods(named, file)
+            self.network.add_pods(named, file)
+        elif kind == "Namespace":
+            self.namespaces.add(named, file)
         elif kind == "Node":
             self.nodes.add(named, file)
         elif kind == "Service":

@@ -156,6 +156,11 @@ RULES: dict[str, Rule] = {
         ((20, "a qualified name"), (34, "a valid label key")),
         "IsQualifiedName of pkg/util/validation/validation.go; recordings of 1.26 and 1.36, 1.34 by inference",
     ),
+    "namespaces_carry_their_name": Rule(
+        "every Namespace has the label kubernetes.io/metadata.name with its name",
+        ((20, False), (21, True)),
+        "KEP-2161, on by default since 1.21; SetDefaults_Namespace of pkg/apis/core/v1/defaults.go",
+    ),
     "port_name_digits_named": Rule(
         "a port name without a letter is told it needs a letter or number",
         ((20, True), (24, False)),
@@ -276,6 +281,11 @@ RULES: dict[str, Rule] = {
         "how flags read addresses: strict refuses leading zeros in IPv4 octets, sloppy takes them as decimal",
         ((20, "strict"), (23, "sloppy")),
         "recordings of 1.20 (built with Go 1.19; its own Go 1.15 took them) and 1.36; k8s.io/utils/net ParseCIDRSloppy",
+    ),
+    "kubeadm_api_version": Rule(
+        "newest form of kubeadm's configuration",
+        ((20, "v1beta2"), (22, "v1beta3"), (31, "v1beta4")),
+        "cmd/kubeadm/app/apis/kubeadm; release notes of 1.22 and 1.31",
     ),
     "kubeadm_dual_stack_gate": Rule(
         "default of kubeadm's own IPv6DualStack gate; None where it is gone and two ranges are always taken",
