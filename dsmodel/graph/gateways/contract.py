@@ -43,12 +43,15 @@ class Subject:
         Only namespaces with these names; None for no such limit.
     labelled : bool, default False
         Whether a namespace without any label is passed over.
+    certain : bool, default True
+        False where the object that names the pods is not known: whether it means one of these is open.
     """
 
     namespaces: LabelSelector = _ALL
     pods: LabelSelector = _ALL
     names: frozenset[str] | None = None
     labelled: bool = False
+    certain: bool = True
 
 
 @dataclass(frozen=True)

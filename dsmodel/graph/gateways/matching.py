@@ -177,7 +177,7 @@ class _Answers:
         answer = spaces[self._shapes.namespace]
         if subject.pods.requirements != ():
             np.minimum(answer, self._labels("pod", subject.pods)[self._shapes.labels], out=answer)
-        return answer
+        return answer if subject.certain else np.minimum(answer, np.uint8(MAYBE))
 
     def _labels(self, whose: str, selector: LabelSelector) -> NDArray[np.uint8]:
         """By code; for pods and nodes the last one, reached by code -1, is for labels that are not known."""

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 
 from dsmodel.graph.gateways.cilium import CILIUM
 from dsmodel.graph.gateways.generic import GENERIC
+from dsmodel.graph.gateways.ovn_egress_firewall import EGRESS_FIREWALL
+from dsmodel.graph.gateways.ovn_egress_ip import EGRESS_IP
+from dsmodel.graph.gateways.ovn_egress_service import EGRESS_SERVICE
 
 if TYPE_CHECKING:
     from dsmodel.graph.gateways.contract import Product
 
 __all__ = ["PRODUCTS"]
 
-PRODUCTS: tuple[Product, ...] = (CILIUM, GENERIC)
+PRODUCTS: tuple[Product, ...] = (EGRESS_FIREWALL, EGRESS_SERVICE, EGRESS_IP, CILIUM, GENERIC)
 """First to decide comes first."""

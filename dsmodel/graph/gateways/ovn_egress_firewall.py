@@ -1,0 +1,247 @@
+"""EgressFirewall of OVN-Kubernetes: one a namespace, rules in order, each of the family of its CIDR.
+
+Promises: the first rule that holds the destination decides, and what no rule holds is allowed; a rule of one family
+says nothing about the other, so ``Deny 0.0.0.0/0`` leaves IPv6 open; pods of the cluster are never meant; a node
+selector means the nodes' addresses.
+
+What it does not know: ports of flows (a rule with ports leaves the verdict open) and what names resolve to (a rule with
+a DNS name is passed over, and the finding says so).
+
+Sources: ovn-org/ovn-kubernetes ``go-controller/pkg/ovn/egressfirewall.go``,
+``docs/features/cluster-egress-controls/egress-firewall.md`` (December 2024).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from dsmodel.addresses.cidr import Cidr, IPFamily
+from dsmodel.addresses.literals import parse_address
+from dsmodel.graph.flows import Verdict
+from dsmodel.graph.gateways.contract import Claim, GatewayPolicy, Product, Selection, Subject, Way
+from dsmodel.graph.gateways.manifests import Manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dsmodel.cluster.checks.rules import Finding
+    from dsmodel.cluster.state import Cluster
+    from dsmodel.graph.gateways.contract import Route
+    from dsmodel.graph.gateways.situation import Situation
+    from dsmodel.kube.label_selectors import LabelSelector
+
+__all__ = ["EGRESS_FIREWALL", "EgressFirewall", "FirewallRule", "claim_firewalls", "read_firewalls"]
+
+MAX_RULES = 8_000
+
+
+@dataclass(frozen=True)
+class FirewallRule:
+    """One rule, in the order of the spec.
+
+    Parameters
+    ----------
+    allows : bool
+        ``Allow`` or ``Deny``.
+    cidr : Cidr or None
+        Destinations; None for a node selector.
+    nodes : LabelSelector or None
+        Nodes whose addresses are meant; None for a CIDR.
+    ports : bool
+        Whether it holds for some ports only.
+    """
+
+    allows: bool
+    cidr: Cidr | None = None
+    nodes: LabelSelector | None = None
+    ports: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class EgressFirewall(GatewayPolicy):
+    """One EgressFirewall.
+
+    Parameters
+    ----------
+    rules : tuple of FirewallRule
+        In order; those by name are not among them.
+    by_name : int
+        Rules with a DNS name.
+    """
+
+    product: ClassVar[str] = "OVN-Kubernetes EgressFirewall"
+
+    kind: str = "EgressFirewall"
+    rules: tuple[FirewallRule, ...] = ()
+    by_name: int = 0
+
+
+def read_firewalls(cluster: Cluster, version: str) -> tuple[list[EgressFirewall], list[Finding]]:
+    """Read the EgressFirewalls of a cluster.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        With its objects.
+    version : str
+        Of OVN-Kubernetes; empty where not known.
+
+    Returns
+    -------
+    list of EgressFirewall
+        By namespace.
+    list of (severity, rule, object, message)
+        What is wrong with them, and what they leave open.
+
+    Raises
+    ------
+    None
+        Everything is a finding.
+    """
+    policies, findings = [], []
+    for each in cluster.objects.of("EgressFirewall", "k8s.ovn.org"):
+        manifest = Manifest(each, fields=("egress",))
+        count = len(manifest.items("spec.egress"))
+        read = [_rule(manifest, f"spec.egress.{place}") for place in range(count)]
+        by_name = sum(bool(manifest.value(f"spec.egress.{place}.to.dnsName")) for place in range(count))
+        findings += manifest.findings
+        if manifest.name != "default":
+            words = "the API server takes an EgressFirewall under the name default only; this one has no effect"
+            findings.append(("error", "egress-policy-rejected", manifest.title, words))
+            continue
+        if count > MAX_RULES:
+            words = f"{count:,} rules, and priorities are there for {MAX_RULES:,}; drop some"
+            findings.append(("error", "egress-firewall-too-long", manifest.title, words))
+        policy = EgressFirewall(
+            namespace=manifest.namespace,
+            name=manifest.name,
+            version=version,
+            rules=tuple(rule for rule in read if rule is not None),
+            by_name=by_name,
+        )
+        policies.append(policy)
+        findings += _gaps(policy)
+    return policies, findings
+
+
+def claim_firewalls(policies: Sequence[GatewayPolicy], situation: Situation) -> Iterator[Claim]:
+    """Say what EgressFirewalls deny.
+
+    Parameters
+    ----------
+    policies : sequence of EgressFirewall
+        All of them.
+    situation : Situation
+        The nodes.
+
+    Yields
+    ------
+    Claim
+        One an object and family with rules.
+
+    Raises
+    ------
+    None
+        Rules that depend on ports leave the verdict open.
+    """
+    for policy in policies:
+        if isinstance(policy, EgressFirewall):
+            chosen = Selection((Subject(names=frozenset({policy.namespace})),))
+            for family in IPFamily:
+                routes = tuple(_routes(policy, family, situation))
+                if routes:
+                    yield Claim(policy, family, routes, chosen)
+
+
+def _routes(policy: EgressFirewall, family: IPFamily, situation: Situation) -> Iterator[Route]:
+    """Yield a route for each block, so that the longest prefix gives what the first rule in order does."""
+    holders: dict[Cidr, list[tuple[int, FirewallRule]]] = {}
+    for place, rule in enumerate(policy.rules):
+        for block in _blocks(rule, family, situation):
+            holders.setdefault(block, []).append((place, rule))
+    lengths = sorted({block.prefix_length for block in holders})
+    for block in holders:
+        around = [
+            Cidr.from_parts(family, block.first, length, host_bits="mask")
+            for length in lengths
+            if length <= block.prefix_length
+        ]
+        inside = sorted((each for outer in around for each in holders.get(outer, ())), key=lambda each: each[0])
+        yield block, _way(policy, block, [rule for _, rule in inside])
+
+
+def _way(policy: EgressFirewall, block: Cidr, rules: Sequence[FirewallRule]) -> Way | None:
+    """Return what rules that hold a block do, in order; an allowed flow is left alone."""
+    words = set()
+    for rule in rules:
+        words.add(rule.allows)
+        if not rule.ports:
+            break
+    else:
+        words.add(True)  # what no rule holds is allowed
+    if words == {True}:
+        return None
+    if words == {False}:
+        reason = f"OVN-Kubernetes {policy.title}: the first rule for {block} denies it"
+        if policy.by_name:
+            reason += f"; {policy.by_name} rules by DNS name are not resolved"
+        return Way(Verdict.POLICY_DENIED, reason)
+    reason = f"OVN-Kubernetes {policy.title}: for {block} it depends on the port, which the flow does not say"
+    return Way(Verdict.UNKNOWN, reason)
+
+
+def _blocks(rule: FirewallRule, family: IPFamily, situation: Situation) -> Iterator[Cidr]:
+    """Yield the destinations of a rule in one family."""
+    if rule.cidr is not None and rule.cidr.family is family:
+        yield rule.cidr
+    if rule.nodes is not None:
+        for row in situation.chosen(rule.nodes)[0]:
+            address = situation.address(row, family)
+            if address:
+                yield Cidr.from_parts(family, parse_address(address)[1], family.bits)
+
+
+def _rule(manifest: Manifest, path: str) -> FirewallRule | None:
+    """Read one rule; None for one by name or one that cannot be read."""
+    word = manifest.text(f"{path}.type")
+    if word not in {"Allow", "Deny"}:
+        manifest.find(
+            "error", "egress-invalid-field", f"{path}.type: {word!r} is neither Allow nor Deny; it is passed over"
+        )
+        return None
+    ports = bool(manifest.items(f"{path}.ports"))
+    name = manifest.text(f"{path}.to.dnsName")
+    if name:
+        words = (
+            f"{path}: what {name} resolves to is not known; the rule is passed over, and verdicts may be wrong for it"
+        )
+        manifest.find("info", "egress-unknown", words)
+        return None
+    if manifest.value(f"{path}.to.nodeSelector") is not None:
+        return FirewallRule(word == "Allow", nodes=manifest.selector(f"{path}.to.nodeSelector"), ports=ports)
+    block = manifest.cidr(f"{path}.to.cidrSelector")
+    return None if block is None else FirewallRule(word == "Allow", block, ports=ports)
+
+
+def _gaps(policy: EgressFirewall) -> Iterator[Finding]:
+    """Find a family that is closed while the other one is open."""
+    closed = {
+        rule.cidr.family for rule in policy.rules if rule.cidr and not rule.cidr.prefix_length and not rule.allows
+    }
+    if len(closed) == 1:
+        other, everything = ("IPv6", "::/0") if IPFamily.IPV4 in closed else ("IPv4", "0.0.0.0/0")
+        words = f"everything {next(iter(closed))} is denied and {other} is open; add a rule that denies {everything}"
+        yield "warning", "egress-firewall-one-family", policy.title, words
+
+
+EGRESS_FIREWALL = Product(
+    "OVN-Kubernetes EgressFirewall",
+    EgressFirewall,
+    read_firewalls,
+    claim_firewalls,
+    spares="pods",
+    network="OVN-Kubernetes",
+    source="ovn-org/ovn-kubernetes go-controller/pkg/ovn/egressfirewall.go",
+)
+"""EgressFirewalls, which deny before any gateway is asked."""
