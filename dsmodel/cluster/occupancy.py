@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from dsmodel.cluster.checks import Finding
     from dsmodel.cluster.state import Cluster, ClusterPool
+    from dsmodel.cni.contract import NetworkPlugin
     from dsmodel.pools.blocks import CidrSet
 
 __all__ = ["create_kubernetes_service", "mark_blocks", "occupy_all", "occupy_pods", "occupy_services", "pools"]
@@ -34,6 +35,14 @@ __all__ = ["create_kubernetes_service", "mark_blocks", "occupy_all", "occupy_pod
 ENDS = {IPFamily.IPV4: "ipv4", IPFamily.IPV6: "ipv6"}
 _NUMBERS = {IPFamily.IPV4: 4, IPFamily.IPV6: 6}
 _SUCCEEDED, _FAILED = 3, 4  # codes of schema.PHASES
+# what each unit of a plugin's pool is called among the pools of a cluster
+_KINDS = {
+    "node ranges": "node blocks",
+    "blocks": "plugin blocks",
+    "subnet addresses": "subnet addresses",
+    "addresses": "pod addresses",
+}
+_UNITS = tuple(_KINDS)
 
 
 def create_kubernetes_service(cluster: Cluster) -> None:
@@ -225,7 +234,7 @@ def pools(cluster: Cluster) -> Iterator[ClusterPool]:
         Every cluster has an answer.
     """
     yield from _node_blocks(cluster)
-    yield from _pod_addresses(cluster)
+    yield from _pod_addresses(cluster) if cluster.network_plugin is None else _plugin_pools(cluster.network_plugin)
     yield from _service_addresses(cluster)
     ports = cluster.port_range
     yield _pool(
@@ -279,6 +288,26 @@ def _pod_addresses(cluster: Cluster) -> Iterator[ClusterPool]:
             used=used,
             free=usable - int(blocks.used(tracked_only=True).sum()),
             block_prefix_length=cluster.config.node_cidr_mask_sizes.get(family, 0),
+            withheld=sum(sizes) - usable,
+        )
+
+
+def _plugin_pools(plugin: NetworkPlugin) -> Iterator[ClusterPool]:
+    """Yield the pools of a network plugin; node ranges first, as nodes come before pods."""
+    lines = sorted(plugin.usage(), key=lambda line: _UNITS.index(line.unit))
+    for line in lines:
+        yield _pool(
+            kind=_KINDS[line.unit],
+            family=line.ip_family,
+            range=line.range,
+            size=line.usable + line.reserved,
+            usable=line.usable,
+            used=line.used,
+            free=max(0, line.free),
+            name=f"{plugin.provenance.plugin}: {line.pool}",
+            withheld=line.reserved,
+            cooling=line.cooling,
+            cidrs=line.cidrs,
         )
 
 
@@ -294,6 +323,7 @@ def _service_addresses(cluster: Cluster) -> Iterator[ClusterPool]:
                 used=pool.used,
                 free=pool.free,
                 band_offset=pool.band_offset,
+                withheld=pool.size - pool.usable,
             )
 
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
+    from dsmodel.addresses.cidr import Cidr
     from dsmodel.cluster.outcome import Outcome
     from dsmodel.cni.contract import NetworkPlugin
     from dsmodel.kube.config import ClusterConfig
@@ -60,11 +61,11 @@ class ClusterPool:
     Parameters
     ----------
     kind : str
-        "node blocks", "pod addresses", "service addresses" or "node ports".
+        "node blocks", "plugin blocks", "subnet addresses", "pod addresses", "service addresses" or "node ports".
     family : IPFamily or None
         None for node ports.
     range : str
-        CIDR, or first and last port; for pod addresses the cluster CIDR the blocks come from.
+        CIDR, or first and last port; for pod addresses the cluster CIDR the blocks come from, or the plugin's words.
     size : int
         Blocks, addresses or ports, usable or not.
     usable : int
@@ -81,6 +82,14 @@ class ClusterPool:
         Node blocks that a service range takes.
     leaked : int, default 0
         Node blocks marked for no node until kube-controller-manager restarts.
+    name : str, default ""
+        Plugin and pool in the plugin's words; empty for pools of Kubernetes and host-local.
+    withheld : int, default 0
+        Addresses or blocks of the range that are never handed out and not among the usable ones.
+    cooling : int, default 0
+        Given back, and not yet handed out again; neither used nor free.
+    cidrs : tuple of Cidr, default ()
+        Where a plugin's pool lies; empty where that is the nodes' own ranges.
     """
 
     kind: str
@@ -94,6 +103,10 @@ class ClusterPool:
     block_prefix_length: int = 0
     reserved: int = 0
     leaked: int = 0
+    name: str = ""
+    withheld: int = 0
+    cooling: int = 0
+    cidrs: tuple[Cidr, ...] = ()
 
 
 class Cluster:
@@ -503,7 +516,7 @@ class Cluster:
     # questions -----------------------------------------------------------------------------------------------------
 
     def pools(self) -> Iterator[ClusterPool]:
-        """Yield every pool: node blocks, pod addresses, service addresses, node ports.
+        """Yield every pool: node blocks, the network plugin's own, pod addresses, service addresses, node ports.
 
         Yields
         ------

@@ -163,6 +163,26 @@ class RangePlugin:
             return 0
         return self.ranges[family].rule.usable(family.bits - prefix_length, prefix_length=prefix_length)
 
+    def used_by_pods(self, family: IPFamily) -> NDArray[np.int64]:
+        """Return how many addresses of each node's range pods have.
+
+        Parameters
+        ----------
+        family : IPFamily
+            One of the plugin's.
+
+        Returns
+        -------
+        ndarray of int64, shape (nodes,)
+            Without what the plugin itself takes.
+
+        Raises
+        ------
+        KeyError
+            The plugin does not serve the family.
+        """
+        return self.ranges[family].used().astype(np.int64)
+
     def add_ranges(self, columns: Mapping[IPFamily, tuple[NDArray[Any], NDArray[np.integer]]]) -> NDArray[np.intp]:
         """Let nodes join with the ranges they have.
 

@@ -9,8 +9,10 @@ Services, so the row with the smallest `Limit.growth_ratio` is the one that stop
 - Published thresholds are rows, but nothing enforces them, so they never bind.
 - A range that a dump does not name is guessed from the addresses in use. What more would fit is not known then, and
   such a row does not bind.
+- With another network plugin than host-local, its pools take the place of pods' addresses, and of node blocks where it
+  cuts nodes' ranges by itself or ignores podCIDRs (`dsmodel.planning.plugin_limits`).
 
-What it does not know: other network plugins than host-local, fragmentation, time.
+What it does not know: fragmentation, time.
 
 Sources: ``pkg/controller/nodeipam/ipam/cidrset/cidr_set.go``, ``pkg/registry/core/service/ipallocator`` and
 ``portallocator``, ``pkg/kubelet/apis/config/v1beta1/defaults.go`` of v1.36.2; containernetworking/plugins
@@ -27,6 +29,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dsmodel.addresses.cidr import Cidr
+from dsmodel.planning.plugin_limits import node_blocks_count, plugin_rows, pods_a_node
 from dsmodel.planning.thresholds import THRESHOLDS
 
 if TYPE_CHECKING:
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 
     from dsmodel.addresses.cidr import IPFamily
     from dsmodel.cluster.state import Cluster, ClusterPool
+    from dsmodel.planning.plugin_limits import PluginRow
 
 __all__ = ["CANNOT_RUN_OUT", "Limit", "admitted_pods", "binding", "limits_of", "waiting_nodes"]
 
@@ -53,7 +57,8 @@ class Limit:
     Parameters
     ----------
     pool : str
-        "node blocks", "pod addresses", "pods per node", "service addresses", "node ports", "published: ...".
+        "node blocks", "plugin blocks", "subnet addresses", "pod addresses", "pods per node", "service addresses",
+        "node ports", "published: ...".
     family : IPFamily or None
         None where both families share it.
     range : str
@@ -102,8 +107,8 @@ def limits_of(cluster: Cluster) -> list[Limit]:
     Returns
     -------
     list of Limit
-        Node blocks, pod addresses, pods per node, service addresses, node ports, published thresholds; families in
-        the order of the configuration.
+        Node blocks, pools of a network plugin, pod addresses, pods per node, service addresses, node ports, published
+        thresholds; families in the order of the configuration.
 
     Raises
     ------
@@ -121,8 +126,13 @@ def limits_of(cluster: Cluster) -> list[Limit]:
     for pool in cluster.pools():
         pools[pool.kind].append(pool)
     waiting = waiting_nodes(cluster)
-    blocks = [_node_blocks(cluster, pool, waiting) for pool in pools["node blocks"]]
-    more_nodes = min((limit.more_nodes or 0 for limit in blocks), default=0)
+    blocks = []
+    if node_blocks_count(cluster.network_plugin):
+        blocks = [_node_blocks(cluster, pool, waiting) for pool in pools["node blocks"] if not pool.name]
+    own = plugin_rows(cluster)
+    rooms = [limit.more_nodes or 0 for limit in blocks] + [row.free for row in own if row.stops == "nodes"]
+    # with a plugin that has no ranges of nodes, nothing but its pools of addresses stops them
+    more_nodes = min(rooms, default=0 if cluster.network_plugin is None else None)
     if _is_guessed(cluster, "cluster_cidrs"):
         blocks = [_at_least(limit) for limit in blocks]
     services = list(_service_addresses(cluster, pools["service addresses"]))
@@ -130,7 +140,8 @@ def limits_of(cluster: Cluster) -> list[Limit]:
         services = [_at_least(limit) for limit in services]
     return [
         *blocks,
-        *(_pod_addresses(cluster, pool, more_nodes) for pool in pools["pod addresses"]),
+        *(_plugin_pool(row, more_nodes) for row in own),
+        *(_pod_addresses(cluster, pool, more_nodes or 0) for pool in pools["pod addresses"] if not pool.name),
         _pods_per_node(cluster, more_nodes),
         *services,
         *(_node_ports(cluster, pool) for pool in pools["node ports"]),
@@ -292,12 +303,41 @@ def _pod_addresses(cluster: Cluster, pool: ClusterPool, more_nodes: int) -> Limi
     )
 
 
-def _pods_per_node(cluster: Cluster, more_nodes: int) -> Limit:
+def _plugin_pool(row: PluginRow, more_nodes: int | None) -> Limit:
+    """Judge a pool of the network plugin."""
+    reach: int | None = row.usable
+    if row.per_node:
+        reach = None if more_nodes is None else row.usable + more_nodes * row.per_node
+    free = _bounded(row.free)
+    return Limit(
+        row.pool,
+        row.family,
+        row.range,
+        _bounded(row.usable),
+        row.used,
+        free,
+        _ratio(None if reach is None else _bounded(reach), row.used + row.waits) if row.stops else math.inf,
+        row.why,
+        node_cost=int(row.stops == "nodes"),
+        pod_cost=int(row.stops == "pods"),
+        more_nodes=free if row.stops == "nodes" else None,
+        more_pods=free if row.stops == "pods" else None,
+        enforced=bool(row.stops),
+    )
+
+
+def _pods_per_node(cluster: Cluster, more_nodes: int | None) -> Limit:
     admitted, most = admitted_pods(cluster), cluster.config.max_pods
+    brought, words = pods_a_node(cluster.network_plugin)
+    if brought is not None and brought < max(most, int(admitted.max(initial=0))):
+        admitted, most = np.minimum(admitted, brought), min(most, brought)
+    else:
+        words = ""
     usable, used = int(admitted.sum()), int(cluster.pod_counts.sum())
     sizes, counts = np.unique(admitted, return_counts=True)
     parts = [f"{count:,} x {size}" for size, count in zip(sizes.tolist(), counts.tolist(), strict=True)]
     free = max(0, usable - used)
+    more = "more nodes" if more_nodes is None else _count(more_nodes, "more node")
     return Limit(
         "pods per node",
         None,
@@ -305,10 +345,10 @@ def _pods_per_node(cluster: Cluster, more_nodes: int) -> Limit:
         usable,
         used,
         free,
-        _ratio(usable + more_nodes * most, used),
+        _ratio(None if more_nodes is None else usable + more_nodes * most, used),
         f"kubelet maxPods: {_count(len(admitted), 'node')} admit {usable:,} pods and run {used:,}, those of the host "
-        f"network included, and {_count(more_nodes, 'more node')} would admit {most} each "
-        f"({_known(cluster, 'max_pods')}).",
+        f"network included, and {more} would admit {most} each ({_known(cluster, 'max_pods')})"
+        f"{'; ' * bool(words)}{words}.",
         pod_cost=1,
         more_pods=free,
     )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from dsmodel.addresses.cidr import IPFamily
+from dsmodel.addresses.arrays import from_integers, mask_prefix
+from dsmodel.addresses.cidr import Cidr, IPFamily
+from dsmodel.addresses.text import format_addresses
+from dsmodel.cni.contract import PodCidrRole
+from dsmodel.cni.range_plugin import RangePlugin
 from dsmodel.errors import InvalidInput
 from dsmodel.planning.limits import CANNOT_RUN_OUT, admitted_pods
 
@@ -15,8 +19,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dsmodel.cluster.state import Cluster, ClusterPool
+    from dsmodel.cni.contract import NetworkPlugin
 
 __all__ = ["utilization"]
+
+# what the counts of a plugin's pool are
+_WORDS = {
+    "node blocks": "counted in ranges of which a node gets one",
+    "plugin blocks": "counted in blocks of which a node may get several",
+    "subnet addresses": "those that nodes hold ready count as used",
+    "pod addresses": "addresses of pods",
+}
 
 
 def utilization(cluster: Cluster, *, by: Literal["pool", "node"] = "pool") -> pd.DataFrame:
@@ -33,8 +46,12 @@ def utilization(cluster: Cluster, *, by: Literal["pool", "node"] = "pool") -> pd
     -------
     pandas.DataFrame
         ``pool``, ``ip_family``, ``range``, ``usable``, ``used``, ``free`` (Int64, missing where the pool cannot run
-        out), ``used_ratio`` (0-1), ``why``; by node also ``node``, ``node_pool``, ``zone`` in front. Sorted as the
-        nodes are in the table, then by pool.
+        out), ``used_ratio`` (0-1), then four counts kept apart (Int64, missing where they mean nothing):
+        ``allocated`` as its allocator has it, ``seen_on_pods`` (addresses of the pool that pods of the table hold;
+        for node blocks, nodes that show one), ``reserved`` (never handed out, and not among the usable ones),
+        ``cooling`` (given back and resting; neither used nor free); then ``why``. Where more is allocated than seen,
+        something else holds it: tunnels, pods of another network, or a leak. By node also ``node``, ``node_pool``,
+        ``zone`` in front. Sorted as the nodes are in the table, then by pool.
 
     Raises
     ------
@@ -72,14 +89,66 @@ def _by_pool(cluster: Cluster) -> pd.DataFrame:
         }
     )
     frame = _with_amounts(frame, usable, used, free)
-    frame["why"] = [_why(row) for row in rows]
+    frame["allocated"] = pd.array(used, "Int64")
+    frame["seen_on_pods"] = pd.array([_seen(cluster, row) for row in rows], "Int64")
+    withheld = [min(row.reserved + row.withheld, CANNOT_RUN_OUT) for row in rows]
+    endless = np.array([count >= CANNOT_RUN_OUT for count in withheld], np.bool_)
+    frame["reserved"] = pd.arrays.IntegerArray(np.array(withheld, np.int64), endless)
+    frame["cooling"] = pd.array([row.cooling for row in rows], "Int64")
+    frame["why"] = [_why(row, cluster.network_plugin) for row in rows]
     return frame
 
 
-def _why(row: ClusterPool) -> str:
+def _seen(cluster: Cluster, row: ClusterPool) -> int | None:
+    """Count what the tables show of a pool."""
+    if row.family is None or row.kind not in {"node blocks", "pod addresses"}:
+        return None
+    end = str(row.family).lower()
+    if row.kind == "node blocks":
+        return _nodes_seen(cluster, row)
+    held = cluster.pods[f"has_pod_{end}"] & cluster.pods["holds_address"]
+    column = cluster.pods[f"pod_{end}"][held]
+    if row.cidrs:
+        return int(np.count_nonzero(_within(column, row.cidrs)))
+    nodes = cluster.pods["node"][held]
+    known = nodes >= 0
+    plugin = cluster.network_plugin
+    if isinstance(plugin, RangePlugin):
+        return int(np.count_nonzero(plugin.ranges[row.family].ordinals(nodes[known], column[known])[1]))
+    return int(np.count_nonzero(cluster.pod_blocks[row.family].ordinals(nodes[known], column[known])[1]))
+
+
+def _nodes_seen(cluster: Cluster, row: ClusterPool) -> int:
+    """Count the nodes that show a block of a range."""
+    plugin, family = cluster.network_plugin, row.family
+    assert family is not None  # noqa: S101 - blocks have a family; tells the type checker
+    if row.name and plugin is not None:
+        bases, lengths = plugin.node_ranges[family]
+        present, cidrs = lengths > 0, row.cidrs
+    else:
+        end = str(family).lower()
+        present, bases = cluster.nodes[f"has_pod_cidr_{end}"], cluster.nodes[f"pod_cidr_{end}"]
+        cidrs = (Cidr(row.range),)
+    return int(np.count_nonzero(_within(bases[present], cidrs)))
+
+
+def _within(column: NDArray[Any], cidrs: tuple[Cidr, ...]) -> NDArray[np.bool_]:
+    """Tell which addresses lie in some ranges."""
+    inside = np.zeros(len(column), np.bool_)
+    for cidr in cidrs:
+        base = from_integers([cidr.first], family=cidr.family)
+        inside |= mask_prefix(column, cidr.prefix_length) == base
+    return inside
+
+
+def _why(row: ClusterPool, plugin: NetworkPlugin | None) -> str:
     """Say what a pool's numbers mean."""
+    if row.name:
+        return f"{row.name}, {_WORDS[row.kind]}"
     if row.kind == "node blocks":
         parts = [f"/{row.block_prefix_length} blocks"]
+        if plugin is not None and plugin.pod_cidr_role is PodCidrRole.IGNORED:
+            parts.append(f"which {plugin.provenance.plugin} ignores")
         parts += [f"{row.reserved:,} more lie under a service range"] * bool(row.reserved)
         parts += [f"{row.leaked:,} belong to no node until kube-controller-manager restarts"] * bool(row.leaked)
         return ", ".join(parts)
@@ -93,23 +162,7 @@ def _by_node(cluster: Cluster) -> pd.DataFrame:
     nodes = cluster.nodes
     words = nodes.to_frame()
     places = np.arange(len(nodes))
-    parts = []
-    for order, family in enumerate(IPFamily):
-        blocks = cluster.pod_blocks[family]
-        has = np.flatnonzero(blocks.prefix_lengths)
-        part = pd.DataFrame(
-            {
-                "place": places[has],
-                "order": order,
-                "pool": "pod addresses",
-                "ip_family": str(family),
-                "range": words[f"pod_cidr_{str(family).lower()}"].iloc[has].to_numpy(),
-            }
-        )
-        usable, free = (np.minimum(c[has], CANNOT_RUN_OUT).astype(np.int64) for c in (blocks.usable(), blocks.free()))
-        part = _with_amounts(part, usable, blocks.used()[has], free)
-        part["why"] = "addresses of the node's block that host-local can hand out"
-        parts.append(part)
+    parts = [_ranges_by_node(cluster, family).assign(order=order) for order, family in enumerate(IPFamily)]
     admitted = admitted_pods(cluster)
     part = pd.DataFrame({"place": places, "order": len(parts), "pool": "pods per node", "ip_family": "", "range": ""})
     running = cluster.pod_counts[: len(nodes)]
@@ -119,6 +172,31 @@ def _by_node(cluster: Cluster) -> pd.DataFrame:
     for place, (column, source) in enumerate((("node", "name"), ("node_pool", "node_pool"), ("zone", "zone"))):
         frame.insert(place, column, words[source].iloc[frame["place"]].to_numpy())
     return frame.drop(columns=["place", "order"])
+
+
+def _ranges_by_node(cluster: Cluster, family: IPFamily) -> pd.DataFrame:
+    """Count the addresses of each node's own range; what nodes share is no row."""
+    plugin, blocks = cluster.network_plugin, cluster.pod_blocks[family]
+    bases, lengths, usable, used, free = (
+        blocks.bases,
+        blocks.prefix_lengths,
+        blocks.usable(),
+        blocks.used(),
+        blocks.free(),
+    )
+    if isinstance(plugin, RangePlugin) and family in plugin.ranges:
+        ranges = plugin.ranges[family]
+        bases, lengths, used, free = ranges.bases, ranges.prefix_lengths, plugin.used_by_pods(family), ranges.free()
+        usable = free + used.astype(np.uint64)
+    has = np.flatnonzero(lengths)
+    texts = zip(format_addresses(bases[has]).tolist(), lengths[has].tolist(), strict=True)
+    part = pd.DataFrame({"place": has, "pool": "pod addresses", "ip_family": str(family)})
+    part["range"] = [f"{address}/{length}" for address, length in texts]
+    counts = (np.minimum(count[has], CANNOT_RUN_OUT).astype(np.int64) for count in (usable, used, free))
+    part = _with_amounts(part, *counts)
+    name = plugin.provenance.plugin if plugin else "host-local"
+    part["why"] = f"addresses of the node's block that {name} can hand out"
+    return part
 
 
 def _with_amounts(

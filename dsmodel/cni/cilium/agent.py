@@ -164,6 +164,26 @@ class Cilium(RangePlugin):
         """
         return max(0, super().addresses_per_range(family, prefix_length) - self._agents_own)
 
+    def used_by_pods(self, family: IPFamily) -> NDArray[np.int64]:
+        """Return how many addresses of each node's CIDR pods have.
+
+        Parameters
+        ----------
+        family : IPFamily
+            One of the plugin's.
+
+        Returns
+        -------
+        ndarray of int64, shape (nodes,)
+            Without those the agent takes for itself.
+
+        Raises
+        ------
+        KeyError
+            Cilium does not serve the family here.
+        """
+        return np.maximum(super().used_by_pods(family) - self._agents_own, 0)
+
     def join(self, nodes: JoiningNodes) -> NDArray[np.bool_]:
         """Let nodes join with the operator's CIDRs, or in kubernetes mode with their podCIDRs.
 
