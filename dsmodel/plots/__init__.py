@@ -15,6 +15,7 @@ from dsmodel.plots.bars import (
     save,
     utilization,
 )
+from dsmodel.plots.fans import binding_shares, fan, fan_text
 from dsmodel.plots.maps import address_map, address_map_text
 from dsmodel.plots.pictures import png
 
@@ -26,6 +27,9 @@ __all__ = [
     "address_map",
     "address_map_text",
     "alt_text",
+    "binding_shares",
+    "fan",
+    "fan_text",
     "limits",
     "png",
     "save",
