@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from dsmodel.kube.flags import check_flags, config_from_flags
     from dsmodel.kube.versions import KubeVersion
     from dsmodel.planning.forecasting import forecast
+    from dsmodel.planning.layout import plan_layout
     from dsmodel.planning.scenario import Burst, Growth, Scenario, Step
     from dsmodel.pools.blocks import CidrSet
     from dsmodel.pools.contract import Operation
@@ -71,6 +72,7 @@ __all__ = [
     "format_addresses",
     "kube",
     "parse_addresses",
+    "plan_layout",
     "plots",
     "read_cluster",
     "read_config",
@@ -111,6 +113,7 @@ _DOORS = {
     "format_addresses": "addresses.text",
     "kube": "",
     "parse_addresses": "addresses.text",
+    "plan_layout": "planning.layout",
     "plots": "",
     "read_cluster": "io.kubectl",
     "read_config": "io.configs",

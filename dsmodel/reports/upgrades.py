@@ -127,6 +127,7 @@ UNTOLD: Final = frozenset(
         "kube_proxy_local_modes",
         "kube_proxy_modes",
         "kube_proxy_primary_node_port_addresses",
+        "kubeadm_api_version",
         "kubeadm_dual_stack_gate",
         "kubelet_removed_flags",
         "kubenet",
