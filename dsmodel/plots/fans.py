@@ -76,7 +76,7 @@ def fan(frame: pd.DataFrame, *, pool: str | None = None, ax: Axes | None = None)
 
         ax = _axes(plt.figure(figsize=(_WIDTH, _HEIGHT)), keys=rows["ip_family"].nunique())
     highest = min(max(1.06, float(rows["used_p95_ratio"].max()) * 1.04), _HIGHEST)
-    lines = {family: _draw_family(ax, family, own, highest) for family, own in _by_family(rows)}
+    lines = {family: _draw_family(ax, family, own) for family, own in _by_family(rows)}
     _dress(ax, rows, highest)
     _key(ax, rows, lines)
     return ax
@@ -200,7 +200,7 @@ def _of_pool(frame: pd.DataFrame, pool: str | None) -> pd.DataFrame:
     return rows
 
 
-def _draw_family(ax: Axes, family: str, rows: pd.DataFrame, highest: float) -> Line2D:
+def _draw_family(ax: Axes, family: str, rows: pd.DataFrame) -> Line2D:
     """Draw one family's band, median and day."""
     colour = presentation.FAMILY_COLOURS.get(family, presentation.FAMILY_COLOURS[""])
     times = rows["time"].to_numpy()
