@@ -65,6 +65,41 @@ def small_cluster() -> list[dict[str, Any]]:
     ]
 
 
+def manifest(api_version: str, kind: str, name: str, namespace: str = "", **fields: Any) -> dict[str, Any]:
+    metadata = {"name": name, **({"namespace": namespace} if namespace else {}), **fields.pop("metadata", {})}
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **fields}
+
+
+def container(name: str, *args: str, **fields: Any) -> dict[str, Any]:
+    return {"name": name, "image": f"example.org/{name}:v1", "args": list(args), **fields}
+
+
+def daemon_set(name: str, *containers: dict[str, Any], namespace: str = "kube-system") -> dict[str, Any]:
+    spec = {"template": {"spec": {"containers": list(containers)}}}
+    return manifest("apps/v1", "DaemonSet", name, namespace, spec=spec)
+
+
+def network_objects() -> list[dict[str, Any]]:
+    """Labels, namespaces, objects of plugins, agents, and a load balancer that lets some sources in."""
+    labels = {"labels": {"app": "web", "tier": "front"}, "annotations": {"k8s.ovn.org/node-subnets": "{}"}}
+    one, two, other = (node(name) for name in "cde")
+    ranges = {"type": "LoadBalancer", "loadBalancerSourceRanges": ["192.0.2.0/24", "2001:db8::/32"]}
+    return [
+        {**one, "metadata": {**one["metadata"], **labels}},
+        {**two, "metadata": {**two["metadata"], **labels}},
+        other,
+        manifest("v1", "Namespace", "shop", metadata={"labels": {"team": "a"}, "annotations": {"x": "y"}}),
+        manifest("crd.projectcalico.org/v1", "IPPool", "v6", spec={"cidr": "fd00:10:244::/64", "natOutgoing": True}),
+        manifest("cilium.io/v2", "CiliumEndpoint", "web-0", "shop", status={"networking": {"addressing": []}}),
+        manifest("k8s.ovn.org/v1", "EgressIP", "out", spec={"egressIPs": ["192.0.2.9"], "namespaceSelector": {}}),
+        daemon_set("aws-node", container("aws-node", env=[{"name": "A", "value": "1"}, {"name": "B"}])),
+        pod("kube-proxy-x", namespace="kube-system", containers=[container("kube-proxy", "--masquerade-all")]),
+        pod("web-0", "10.244.0.9", namespace="shop") | {"metadata": {"name": "web-0", "namespace": "shop", **labels}},
+        service("lb", **ranges),
+        config_map("cilium-config", ipam="kubernetes"),
+    ]
+
+
 def of_kind(items: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [item for item in items if item["kind"] == kind]
 
@@ -89,5 +124,8 @@ def messages(cluster: Any, rule: str) -> list[tuple[str, str]]:
 
 
 def same(one: Any, other: Any) -> bool:
-    tables = ("nodes", "pods", "services", "node_ports")
-    return one.config == other.config and all(getattr(one, t).equals(getattr(other, t)) for t in tables)
+    tables = ("nodes", "pods", "services", "node_ports", "allowed_sources")
+    values = ("config", "node_labels", "pod_labels", "namespaces", "namespace_annotations", "objects")
+    return all(getattr(one, v) == getattr(other, v) for v in values) and all(
+        getattr(one, t).equals(getattr(other, t)) for t in tables
+    )

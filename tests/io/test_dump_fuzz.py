@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from dump_texts import listed, small_cluster
+from dump_texts import listed, network_objects, small_cluster
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -55,7 +55,7 @@ def mutated(document: Any, path: tuple[Any, ...], value: Any) -> Any:
     return copy
 
 
-CLUSTER = json.loads(listed(*small_cluster()))
+CLUSTER = json.loads(listed(*small_cluster(), *network_objects()))
 PATHS = paths(CLUSTER)
 
 
@@ -76,6 +76,8 @@ def test_a_mutated_dump_is_a_cluster_or_an_invalid_dump(data: st.DataObject) -> 
         return
     cluster.findings.to_frame()
     cluster.pods.to_frame()
+    assert len(cluster.objects.agents) <= 2
+    assert cluster.pods["labels"].max(initial=-1) < len(cluster.pod_labels)
     items = document.get("items") if isinstance(document, dict) else None
     if isinstance(items, list) and str(document.get("kind", "")).endswith("List"):
         flat = [item for item in items if not (isinstance(item, dict) and str(item.get("kind")).endswith("List"))]
@@ -86,7 +88,9 @@ def test_a_mutated_dump_is_a_cluster_or_an_invalid_dump(data: st.DataObject) -> 
 @settings(deadline=None, max_examples=100)
 @given(st.data())
 def test_damaged_bytes_are_a_cluster_or_an_invalid_dump(data: st.DataObject) -> None:
-    text = bytearray(listed(*small_cluster(), indent=data.draw(st.sampled_from([None, 4]))).encode())
+    text = bytearray(
+        listed(*small_cluster(), *network_objects(), indent=data.draw(st.sampled_from([None, 4]))).encode()
+    )
     for _ in range(data.draw(st.integers(1, 4))):
         place = data.draw(st.integers(0, len(text) - 1))
         kind = data.draw(st.sampled_from(["flip", "cut", "drop", "insert"]))
