@@ -16,7 +16,7 @@ __all__ = ["limit_bars"]
 
 _CELL = Markup("<td style='text-align:{};vertical-align:top;padding:.15em .9em .15em 0;background:none'>{}</td>")
 _BAR = Markup(
-    "<div style='width:9em;border:1px solid #888;height:.7em'>"
+    "<div style='width:9em;border:1px solid #888;height:.7em;margin-top:.55em'>"
     "<div style='width:{}%;height:100%;background:{}'></div></div>"
 )
 
@@ -55,7 +55,7 @@ def limit_bars(frame: pd.DataFrame, summary: str) -> str:
 def _row(row: Mapping[Any, Any]) -> Markup:
     """Write one limit; its cause unfolds below its name."""
     name = presentation.headline({str(key): value for key, value in row.items()})
-    head = Markup("<strong>&#9654; {} binds</strong>").format(name) if row["binds"] else Markup("{}").format(name)
+    head = Markup("<strong>{} binds</strong>").format(name) if row["binds"] else Markup("{}").format(name)
     cause = Markup("<details><summary>{}</summary>{}</details>").format(head, row["why"])
     share = row["used_ratio"]
     bar = (
