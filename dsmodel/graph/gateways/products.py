@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dsmodel.graph.gateways.antrea import ANTREA
+from dsmodel.graph.gateways.calico import CALICO
 from dsmodel.graph.gateways.cilium import CILIUM
 from dsmodel.graph.gateways.generic import GENERIC
+from dsmodel.graph.gateways.kube_ovn import KUBE_OVN
 from dsmodel.graph.gateways.ovn_egress_firewall import EGRESS_FIREWALL
 from dsmodel.graph.gateways.ovn_egress_ip import EGRESS_IP
 from dsmodel.graph.gateways.ovn_egress_service import EGRESS_SERVICE
@@ -20,5 +23,14 @@ if TYPE_CHECKING:
 
 __all__ = ["PRODUCTS"]
 
-PRODUCTS: tuple[Product, ...] = (EGRESS_FIREWALL, EGRESS_SERVICE, EGRESS_IP, CILIUM, GENERIC)
+PRODUCTS: tuple[Product, ...] = (
+    EGRESS_FIREWALL,
+    EGRESS_SERVICE,
+    EGRESS_IP,
+    KUBE_OVN,
+    CILIUM,
+    ANTREA,
+    CALICO,
+    GENERIC,
+)
 """First to decide comes first."""
