@@ -10,7 +10,7 @@ What it does not know: what policies do with the pods.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -29,11 +29,14 @@ if TYPE_CHECKING:
     from dsmodel.graph.gateways.contract import Selection, Subject
     from dsmodel.kube.label_selectors import LabelSelector
 
-__all__ = ["MAYBE", "NO", "YES", "Shapes", "selected", "shapes_of"]
+__all__ = ["MAYBE", "NO", "YES", "Selected", "Shapes", "selected", "shapes_of"]
 
 NO: Final = 0
 MAYBE: Final = 1
 YES: Final = 2
+
+Selected: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.uint8]]"
+"""Shapes that a selection selects or may select, and which of the two."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +114,7 @@ def shapes_of(
     return Shapes(of_pod, namespace[first], labels[first], node_labels[first], held, tuple(map(str, names)))
 
 
-def selected(cluster: Cluster, shapes: Shapes, selections: Sequence[Selection]) -> list[NDArray[np.uint8]]:
+def selected(cluster: Cluster, shapes: Shapes, selections: Sequence[Selection]) -> list[Selected]:
     """Tell for each selection which shapes it selects.
 
     Parameters
@@ -125,8 +128,8 @@ def selected(cluster: Cluster, shapes: Shapes, selections: Sequence[Selection]) 
 
     Returns
     -------
-    list of ndarray of uint8, shape (n,)
-        `NO`, `MAYBE` or `YES`, one array a selection.
+    list of (ndarray of int64, ndarray of uint8)
+        For each selection the shapes that it selects or may select, in order, and `MAYBE` or `YES` for each.
 
     Raises
     ------
@@ -149,35 +152,60 @@ class _Answers:
         )
         self._open_namespaces = np.array([labels is None for labels in known], np.bool_)
         self._bare = np.array([labels is not None and not labels for labels in known], np.bool_)
+        self._place = {name: place for place, name in enumerate(shapes.namespaces)}
+        # shapes are in the order of namespaces, so that those of one are a slice
+        self._starts = np.searchsorted(shapes.namespace, np.arange(len(shapes.namespaces) + 1))
         self._pods = _LabelColumns(cluster.pod_labels.sets)
         self._nodes = _LabelColumns(cluster.node_labels.sets)
         self._found: dict[tuple[str, LabelSelector], NDArray[np.uint8]] = {}
 
-    def selection(self, selection: Selection) -> NDArray[np.uint8]:
+    def selection(self, selection: Selection) -> Selected:
         """Any subject, and a node that fits, and an address in the sources."""
-        answer = np.zeros(len(self._shapes), np.uint8)
-        for subject in selection.subjects:
-            np.maximum(answer, self._subject(subject), out=answer)
+        parts = [self._subject(subject) for subject in selection.subjects]
+        if len(parts) == 1:
+            rows, answer = parts[0]
+        else:
+            every = np.zeros(len(self._shapes), np.uint8)
+            for some, values in parts:
+                every[some] = np.maximum(every[some], values)
+            rows = np.flatnonzero(every)
+            answer = every[rows]
         if selection.nodes:
-            on_nodes = np.zeros(len(self._shapes), np.uint8)
+            codes = self._shapes.node_labels[rows]
+            on_nodes = np.zeros(len(rows), np.uint8)
             for selector in selection.nodes:
-                np.maximum(on_nodes, self._labels("node", selector)[self._shapes.node_labels], out=on_nodes)
-            np.minimum(answer, on_nodes, out=answer)
+                np.maximum(on_nodes, self._labels("node", selector)[codes], out=on_nodes)
+            answer = np.minimum(answer, on_nodes)
         if selection.sources:
-            answer[~self._shapes.sources[selection.sources]] = NO
-        return answer
+            answer = np.where(self._shapes.sources[selection.sources][rows], answer, np.uint8(NO))
+        held = answer > NO
+        return rows[held], answer[held]
 
-    def _subject(self, subject: Subject) -> NDArray[np.uint8]:
+    def _subject(self, subject: Subject) -> Selected:
         """Namespace and labels both fit."""
         spaces = self._labels("namespace", subject.namespaces).copy()
         if subject.names is not None:
-            spaces[[name not in subject.names for name in self._shapes.namespaces]] = NO
+            own = [self._place[name] for name in subject.names if name in self._place]
+            others = np.ones(len(spaces), np.bool_)
+            others[own] = False
+            spaces[others] = NO
         if subject.labelled:
             spaces[self._bare] = NO
-        answer = spaces[self._shapes.namespace]
+        rows = self._rows_of(np.flatnonzero(spaces))
+        answer = spaces[self._shapes.namespace[rows]]
         if subject.pods.requirements != ():
-            np.minimum(answer, self._labels("pod", subject.pods)[self._shapes.labels], out=answer)
-        return answer if subject.certain else np.minimum(answer, np.uint8(MAYBE))
+            answer = np.minimum(answer, self._labels("pod", subject.pods)[self._shapes.labels[rows]])
+        if not subject.certain:
+            answer = np.minimum(answer, np.uint8(MAYBE))
+        held = answer > NO
+        return rows[held], answer[held]
+
+    def _rows_of(self, namespaces: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Return the shapes of some namespaces, in order."""
+        if len(namespaces) == len(self._shapes.namespaces):
+            return np.arange(len(self._shapes))
+        slices = [np.arange(self._starts[each], self._starts[each + 1]) for each in namespaces.tolist()]
+        return np.concatenate(slices) if slices else np.zeros(0, np.int64)
 
     def _labels(self, whose: str, selector: LabelSelector) -> NDArray[np.uint8]:
         """By code; for pods and nodes the last one, reached by code -1, is for labels that are not known."""

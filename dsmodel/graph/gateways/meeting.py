@@ -18,13 +18,14 @@ from dsmodel.graph.gateways.contract import Way
 from dsmodel.graph.gateways.matching import MAYBE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from dsmodel.addresses.cidr import Cidr
     from dsmodel.graph.flows import Exit
     from dsmodel.graph.gateways.contract import Claim, Product
+    from dsmodel.graph.gateways.matching import Selected
 
 __all__ = ["Decision", "groups_of", "met"]
 
@@ -32,12 +33,12 @@ Decision: TypeAlias = "tuple[Way, int]"
 """A way, and the place of the policy it is of."""
 
 
-def groups_of(answers: list[NDArray[np.uint8]], n: int) -> tuple[NDArray[np.int64], list[tuple[tuple[int, bool], ...]]]:
+def groups_of(answers: Sequence[Selected], n: int) -> tuple[NDArray[np.int64], list[tuple[tuple[int, bool], ...]]]:
     """Group shapes by the claims that select them.
 
     Parameters
     ----------
-    answers : list of ndarray of uint8, shape (n,)
+    answers : sequence of (ndarray of int64, ndarray of uint8)
         One a claim, as `selected` gives them.
     n : int
         Number of shapes.
@@ -56,19 +57,16 @@ def groups_of(answers: list[NDArray[np.uint8]], n: int) -> tuple[NDArray[np.int6
 
     Examples
     --------
-    >>> group, members = groups_of([np.array([2, 0, 2], np.uint8), np.array([1, 0, 1], np.uint8)], 3)
-    >>> group, members
+    >>> rows = np.array([0, 2])
+    >>> groups_of([(rows, np.array([2, 2], np.uint8)), (rows, np.array([1, 1], np.uint8))], 3)
     (array([ 0, -1,  0]), [((0, True), (1, False))])
     """
     group = np.full(n, -1, np.int64)
-    pairs = [(np.flatnonzero(answer), answer) for answer in answers]
-    shape = np.concatenate([where for where, _ in pairs]) if pairs else np.zeros(0, np.intp)
+    if not answers:
+        return group, []
+    shape = np.concatenate([rows for rows, _ in answers])
     # claim and whether it surely selects, as one number; claims come in order, so a stable sort keeps it
-    claim = (
-        np.concatenate([2 * place + (answer[where] > MAYBE) for place, (where, answer) in enumerate(pairs)])
-        if pairs
-        else np.zeros(0, np.int64)
-    )
+    claim = np.concatenate([2 * place + (how > MAYBE).astype(np.int64) for place, (_, how) in enumerate(answers)])
     order = np.argsort(shape, kind="stable")
     shape, claim = shape[order], claim[order]
     rows, first, count = np.unique(shape, return_index=True, return_counts=True)

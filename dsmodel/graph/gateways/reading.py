@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dsmodel.cluster.state import Cluster
     from dsmodel.graph.flows import Exit
     from dsmodel.graph.gateways.contract import Claim, GatewayPolicy, Product, Way
-    from dsmodel.graph.gateways.matching import Shapes
+    from dsmodel.graph.gateways.matching import Selected, Shapes
 
 __all__ = ["GatewayRow", "gateway_table", "read_gateways"]
 
@@ -255,7 +255,7 @@ def _selecting(product: Product, claims: Sequence[Claim], cluster: Cluster) -> I
         sources = list(dict.fromkeys(claim.selection.sources for claim in mine if claim.selection.sources))
         shapes = shapes_of(cluster, pods, family=family, sources=sources)
         answers = selected(cluster, shapes, [claim.selection for claim in mine])
-        busy |= {id(claim.policy) for claim, answer in zip(mine, answers, strict=True) if answer.any()}
+        busy |= {id(claim.policy) for claim, answer in zip(mine, answers, strict=True) if len(answer[0])}
         yield from _conflicts(product, mine, (shapes, answers))
     for policy in {id(claim.policy): claim.policy for claim in claims}.values():
         if id(policy) not in busy:
@@ -263,7 +263,7 @@ def _selecting(product: Product, claims: Sequence[Claim], cluster: Cluster) -> I
             yield "warning", "egress-selects-nothing", policy.title, words
 
 
-def _conflicts(product: Product, claims: Sequence[Claim], asked: tuple[Shapes, list[np.ndarray]]) -> Iterator[Finding]:
+def _conflicts(product: Product, claims: Sequence[Claim], asked: tuple[Shapes, list[Selected]]) -> Iterator[Finding]:
     """Find pods for which it depends on the order of events which policy holds."""
     shapes, answers = asked
     for priority in sorted({claim.priority for claim in claims}, reverse=True):

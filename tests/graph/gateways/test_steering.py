@@ -255,6 +255,6 @@ def test_a_million_flows_take_well_under_a_second_each_million():
     steer(policies[:2], flows, cluster)
     began = time.process_time()
     steering = steer(policies, flows, cluster)
-    assert time.process_time() - began < 4  # about a quarter of it where nothing else runs
+    assert time.process_time() - began < 2  # a tenth of it where nothing else runs
     row = int(np.flatnonzero(steering.verdict != UNDECIDED)[0])
     assert row_of(steering, row, cluster)[0] == "via_gateway"
