@@ -4,27 +4,32 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint bench notebooks build clean
+.PHONY: demo test lint docs bench notebooks build clean
 
 demo: $(VENV)/.base
 	$(BIN)/dsmodel demo --output out/demo
 
-test: $(VENV)/.test lint
+test: $(VENV)/.test lint docs
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 	$(BIN)/python -m pytest notebooks --nbval --nbval-sanitize-with notebooks/sanitize.cfg -p no:randomly --override-ini addopts=
 
 lint: $(VENV)/.test
-	$(BIN)/ruff check dsmodel tests benchmarks
-	$(BIN)/ruff format --check dsmodel tests benchmarks
+	$(BIN)/ruff check dsmodel tests benchmarks docs
+	$(BIN)/ruff format --check dsmodel tests benchmarks docs
 	$(BIN)/mypy
+
+# The site, in out/docs: a warning is an error, a link that leads nowhere too.
+docs: $(VENV)/.test
+	$(BIN)/python -m sphinx -W --keep-going --quiet --fresh-env --builder html docs out/docs
+	$(BIN)/python docs/links.py out/docs
 
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/compare.py
 
 # Runs every notebook and stores its outputs; review the diff before committing.
 notebooks: $(VENV)/.test
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt nbconvert
-	$(BIN)/python -m jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
+	$(BIN)/python -m jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
+	  --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
 build: $(VENV)/.test
 	$(BIN)/python -m build --outdir dist
@@ -40,7 +45,7 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(BIN)/python
 	touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable '.[test]'
+	$(PIP) --editable '.[test,docs]'
 	touch $@ $(VENV)/.base
 
 $(VENV)/.bench: pyproject.toml constraints.txt | $(BIN)/python
