@@ -115,7 +115,7 @@ def fans(forecast: Forecast) -> pd.DataFrame:
     times = pd.Timestamp(forecast.demand.start) + pd.to_timedelta(forecast.fan_days, unit="D")
     frames = []
     for place, (capacity, row) in enumerate(zip(forecast.capacities, rows, strict=True)):
-        if not capacity.is_bounded or not (capacity.takes.any() or capacity.gives.any()):
+        if not capacity.is_bounded or not capacity.is_touched:
             continue
         used, usable = forecast.in_use(place)
         # nothing usable and something asked for is more than full, however much it is

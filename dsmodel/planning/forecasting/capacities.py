@@ -74,6 +74,16 @@ class Capacity:
         return self.usable is not None and not self.is_guess
 
     @property
+    def is_full(self) -> bool:
+        """Whether nothing is left today; what holds nothing yet, as pods of a cluster without nodes, is not full."""
+        return self.usable is not None and self.used >= self.usable and self.used > 0
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether demand takes from it or adds to it."""
+        return bool(self.takes.any() or self.gives.any())
+
+    @property
     def title(self) -> str:
         """Pool, family and part in words."""
         return ", ".join(str(part) for part in (self.pool, self.family, self.node_pool, self.zone) if part)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["FirstPassage", "served_nodes"]
 
 _NEARLY = 1 - 1e-9  # sums of rates such as 3 / 7 reach a whole number to this
+_NOTHING = 1e-9  # where nothing is usable, nothing asked for is not full
 _LOOK = 16  # steps between two looks whether a pool is full everywhere
 
 
@@ -100,10 +101,10 @@ class FirstPassage:
         self._flag = np.empty(n, np.bool_)
         for place, capacity in enumerate(capacities):
             room = capacity.usable - capacity.used if capacity.usable is not None else np.inf
-            if capacity.is_bounded and room > 0:
+            if capacity.is_bounded and not capacity.is_full:
                 takes = [(stream, float(capacity.takes[stream])) for stream in np.flatnonzero(capacity.takes).tolist()]
                 gives = [(stream, float(capacity.gives[stream])) for stream in np.flatnonzero(capacity.gives).tolist()]
-                self._watched.append((place, room * _NEARLY, takes, gives))
+                self._watched.append((place, max(room * _NEARLY, _NOTHING), takes, gives))
                 self._alive[place] = np.ones(n, np.bool_)
         self.first[[place for place, *_ in self._watched]] = 1  # not full today
         self.first[[place for place, capacity in enumerate(capacities) if not capacity.is_bounded]] = np.iinfo(

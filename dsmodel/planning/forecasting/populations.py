@@ -169,6 +169,9 @@ class Population:
         self._spread = None if growth.spread_per_day is None else growth.spread_per_day * days**0.5
         self._dtype: type[Any] = {"gaussian": np.float32, "exact": np.int64}.get(law, np.float64)
         self._state: NDArray[Any] = np.zeros(n, self._dtype)
+        # a normal step may go down where arrivals cannot; what is seen does not
+        falls = growth.leaving_ratio or growth.spread_per_day is not None or (schedule.added < 0).any()
+        self._only_grows = law == "gaussian" and not falls
         self._errors = self._drawn_errors()
         self._draw = np.empty(n, np.float32)
         self._work = np.empty(n, self._dtype)
@@ -180,7 +183,8 @@ class Population:
     @property
     def moved(self) -> NDArray[Any]:
         """How many more there are than at the start, bursts included, shape (n,)."""
-        return self._state if self._extra is None else self._state + self._extra
+        state = np.maximum(self._state, 0) if self._only_grows else self._state
+        return state if self._extra is None else state + self._extra
 
     def advance(self, step: int) -> None:
         """Take one step.

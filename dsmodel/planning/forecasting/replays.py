@@ -267,6 +267,8 @@ class _Trajectory:
         for place, capacity in enumerate(self.question.capacities):
             if not capacity.is_bounded or self.first[place] <= step:
                 continue
+            if not capacity.usable and not capacity.used and (step == 0 or not capacity.is_touched):
+                continue  # nothing there yet, and nothing asked of it
             part = _part(capacity.node_pool, capacity.zone)
             left = free(capacity, moved)
             refused = (f"{capacity.pool} {capacity.family}" if capacity.family else capacity.pool, part) in self._short

@@ -122,7 +122,7 @@ class Forecast:
     @property
     def binds_first_ratio(self) -> NDArray[np.float64]:
         """Share of trajectories in which each enforced pool that demand touches is the first, shape (pools,)."""
-        binding = [each.enforced and bool(each.takes.any() or each.gives.any()) for each in self.capacities]
+        binding = [each.enforced and each.is_touched for each in self.capacities]
         days = np.where(np.array(binding, np.bool_)[:, None], self.first_days, NEVER)
         earliest = days.min(axis=0, initial=NEVER)
         first = (days == earliest) & (earliest < NEVER)
@@ -289,8 +289,8 @@ class Forecast:
         reasons = (
             (capacity.usable is None, "Cannot run out."),
             (capacity.is_guess, "Not known: the range is only guessed from what is in use."),
-            (capacity.used >= (capacity.usable or 0), "Full today."),
-            (not ratio and not capacity.takes.any() and not capacity.gives.any(), "No demand takes from it."),
+            (capacity.is_full, "Full today."),
+            (not ratio and not capacity.is_touched, "No demand takes from it."),
             (not ratio, f"Not full in any trajectory {within}."),
             (ratio == 1, f"Full in every trajectory {within}."),
         )

@@ -50,14 +50,10 @@ def day_of(value: Day, what: str) -> dt.date:
     >>> day_of("2026-01-01", "start").isoformat(), day_of("2026-01-01T23:30-02:00", "start").isoformat()
     ('2026-01-01', '2026-01-02')
     """
-    try:
-        # pandas would read a number as nanoseconds of 1970
-        stamp = pd.Timestamp(value if isinstance(value, str | dt.date | np.datetime64) else repr(value))
-        if pd.isna(stamp):
-            raise ValueError(value)  # noqa: TRY301 - the same answer as for other values that are no date
-        return (stamp.tz_convert("UTC") if stamp.tzinfo else stamp).date()
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidInput(f"{what}={value!r}: needs a date such as 2026-01-31") from error
+    stamp = _stamp(value)
+    if stamp is None:
+        raise InvalidInput(f"{what}={value!r}: needs a date such as 2026-01-31")
+    return (stamp.tz_convert("UTC") if stamp.tzinfo else stamp).date()
 
 
 def days_per(unit: str) -> float:
@@ -120,6 +116,17 @@ def horizon_days(horizon: Span, start: dt.date) -> int:
     if days > MOST_DAYS:
         raise InvalidInput(f"horizon={horizon!r}: is {days:,} days; at most {MOST_DAYS:,} say anything")
     return days
+
+
+def _stamp(value: object) -> pd.Timestamp | None:
+    """Read a time; None where it is none. A bare number is none, though pandas takes it as nanoseconds of 1970."""
+    if not isinstance(value, str | dt.date | np.datetime64):
+        return None
+    try:
+        stamp = pd.Timestamp(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return None if pd.isna(stamp) else stamp
 
 
 def _days(horizon: Span, start: dt.date) -> int:

@@ -2,7 +2,7 @@
 
 Promises the model that a forecast then runs: a random walk with drift, so that increments over true time give the rate
 by least squares, their scatter the spread of a day, and both the error of the rate. "exponential" takes increments in
-proportion to what is there. ``robust`` leaves out increments more than four robust deviations away, which a migration
+proportion to what is there. ``robust`` leaves out increments more than eight robust deviations away, which a migration
 or a reset leaves behind, and names them.
 
 What it does not know: seasons, and why demand was what it was. A series that scatters around a line instead of walking
@@ -37,7 +37,7 @@ __all__ = ["SHAPES", "Fit", "fit", "fit_series"]
 
 SHAPES = ("linear", "exponential", "best")
 LEAST_POINTS = 8  # days with a value; fewer tell no spread
-_OUTLIER = 4.0  # robust standard deviations
+_OUTLIER = 8.0  # robust standard deviations; a Poisson tail stays inside
 
 
 @dataclass(frozen=True, eq=False)

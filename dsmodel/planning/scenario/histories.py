@@ -28,7 +28,7 @@ __all__ = ["Series", "series_of"]
 
 _KEYS = ["metric", "ip_family", "node_pool", "zone"]
 _GAP = 3.0  # times the usual interval
-_CLOCK = 4.0  # a gap so many times longer than all the rest together is a clock, not a pause
+_PAUSE, _CLOCK = 30.0, 4.0  # a gap over 4 times all that was recorded without pauses of 30 intervals is a wrong clock
 _KIND_OF = {
     "nodes": "nodes", "node blocks": "nodes",
     "pods": "pods", "pod addresses": "pods", "pods per node": "pods",
@@ -185,7 +185,8 @@ def _without_clock_jumps(
     while len(days) > 2:
         gaps = np.diff(days)
         widest = int(np.argmax(gaps))
-        if gaps[widest] <= max(_CLOCK * (int(gaps.sum()) - int(gaps[widest])), 60):
+        usual = gaps[gaps <= _PAUSE * max(float(np.median(gaps)), 1.0)]
+        if gaps[widest] <= max(_CLOCK * int(usual.sum()), 60):
             break
         kept = slice(widest + 1, None) if widest + 1 < len(days) - widest - 1 else slice(0, widest + 1)
         dropped = np.delete(days, np.r_[kept])
