@@ -39,7 +39,7 @@ HOMES = {
     "networkx": ("graph/topology.py",),
     "matplotlib": ("plots/",),
     "ipywidgets": ("widgets/",),
-    "yaml": ("io/", "kube/flags.py"),
+    "yaml": ("io/", "kube/embedded_configs.py"),
     "pyarrow": ("addresses/text.py", "io/", "cluster/table.py", "cluster/address_array.py"),
     "msgspec": ("io/",),
     "click": ("cli.py", "cli/"),

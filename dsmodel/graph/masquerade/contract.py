@@ -8,14 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from dsmodel.graph.rules import Action, Backend, Chain, Rule
+from dsmodel.graph.rules import Action, AddressSet, Backend, Chain, Rule, blocks
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dsmodel.addresses.cidr import IPFamily
     from dsmodel.cluster.checks.rules import Finding
     from dsmodel.cluster.state import Cluster
 
-__all__ = ["Masquerade", "Unmasqueraded", "UnreadMasquerade"]
+__all__ = ["Masquerade", "Unmasqueraded", "UnreadMasquerade", "cluster_range", "undecided"]
 
 
 class Masquerade(Protocol):
@@ -176,7 +178,7 @@ class Unmasqueraded:
         """
         if family not in self.families:
             return ()
-        rule = Rule(name=f"{family} leaves as it is, without NAT", action=Action.RETURN)
+        rule = Rule(name=f"{family} leaves as it is", action=Action.RETURN)
         return (Chain(component=self.component, name="none", family=family, rules=(rule,), backend=Backend.BPF),)
 
     def findings(self, cluster: Cluster) -> list[Finding]:  # noqa: ARG002 - the contract's
@@ -224,3 +226,34 @@ def undecided(component: str, family: IPFamily, why: str) -> Chain:
     """
     rule = Rule(name=f"unknown: {why}", action=Action.UNKNOWN)
     return Chain(component=component, name="unknown", family=family, rules=(rule,), backend=Backend.BPF)
+
+
+def cluster_range(name: str, given: Sequence[str], cluster: Cluster) -> AddressSet:
+    """Return the ranges a component was given, or else the cluster CIDRs.
+
+    Parameters
+    ----------
+    name : str
+        Of the set.
+    given : sequence of str
+        CIDRs of any family; empty for the cluster's.
+    cluster : Cluster
+        With its configuration.
+
+    Returns
+    -------
+    AddressSet
+        Of fixed blocks.
+
+    Raises
+    ------
+    InvalidCidr
+        A text is no CIDR.
+
+    Examples
+    --------
+    >>> from dsmodel.cluster import examples
+    >>> cluster_range("pods", (), examples.ipv6_first()).cidrs[1]
+    Cidr('10.244.0.0/18')
+    """
+    return blocks(name, given or cluster.config.cluster_cidrs)
