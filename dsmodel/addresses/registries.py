@@ -1,13 +1,15 @@
 """What the registries say about addresses, as dated data.
 
-Promises: the rows of the IANA special-purpose registries as published on `UPDATED`, and the default policy table of
-RFC 6724; a lookup for whole columns that returns the most specific row.
+Promises: the rows of the IANA special-purpose registries as published on `UPDATED`; the default policy tables of
+address selection (RFC 6724, its update draft, glibc, musl, Go, the labels of Linux), each with date and source; lookups
+for whole columns that return the most specific row.
 
 Does not know: multicast (``224.0.0.0/4`` and ``ff00::/8`` have registries of their own), allocations to regional
-registries, how a C library deviates from RFC 6724.
+registries, an image's own ``/etc/gai.conf``; what is done with a policy (`dsmodel.graph.selection`).
 
 Sources: IANA IPv4 and IPv6 Special-Purpose Address Registries, https://www.iana.org/assignments/iana-ipv4-special-registry
-and https://www.iana.org/assignments/iana-ipv6-special-registry, RFC 6890 updated by RFC 8190; RFC 6724 section 2.1.
+and https://www.iana.org/assignments/iana-ipv6-special-registry, RFC 6890 updated by RFC 8190; RFC 6724 section 2.1; the
+sources named in `POLICY_TABLES`.
 """
 
 from __future__ import annotations
@@ -16,14 +18,27 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from dsmodel.addresses.cidr import Cidr
+from dsmodel.addresses.columns import empty, family_of
+from dsmodel.addresses.literals import IPFamily
 from dsmodel.addresses.prefixes import PrefixTable
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
-__all__ = ["POLICY_TABLE", "SPECIAL_PURPOSE", "UPDATED", "PolicyRow", "SpecialBlock", "special_purpose"]
+__all__ = [
+    "KNOWN_LOCAL",
+    "POLICY_TABLE",
+    "POLICY_TABLES",
+    "SPECIAL_PURPOSE",
+    "UPDATED",
+    "PolicyRow",
+    "PolicyTable",
+    "SpecialBlock",
+    "special_purpose",
+]
 
 UPDATED: Final = "2025-10-09"  # both registries, as their pages state
 
@@ -68,15 +83,69 @@ class PolicyRow:
     ----------
     cidr : Cidr
         IPv6 prefix; IPv4 addresses are looked up as IPv4-mapped.
-    precedence : int
-        Higher destinations are tried first.
+    precedence : int or None
+        Higher destinations are tried first. None in the kernel's table, which orders no destinations.
     label : int
         Sources and destinations of one label prefer each other.
     """
 
     cidr: Cidr
-    precedence: int
+    precedence: int | None
     label: int
+
+
+@dataclass(frozen=True)
+class PolicyTable:
+    """A default policy table, as one document or implementation has it.
+
+    Attributes
+    ----------
+    name : str
+        What `POLICY_TABLES` calls it.
+    rows : tuple of PolicyRow
+        The longest prefix decides; one row is ``::/0``.
+    as_of : str
+        Month in which the source was published, or read where it keeps changing.
+    source : str
+        Where the rows stand.
+
+    Examples
+    --------
+    >>> POLICY_TABLES["musl"].as_of
+    '2026-08'
+    """
+
+    name: str
+    rows: tuple[PolicyRow, ...]
+    as_of: str
+    source: str
+
+    def lookup(self, column: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Return the row that holds for every address.
+
+        Parameters
+        ----------
+        column : numpy.ndarray
+            Address column; IPv4 is looked up as IPv4-mapped.
+
+        Returns
+        -------
+        numpy.ndarray of int64
+            Row number in `rows`.
+
+        Raises
+        ------
+        InvalidAddress
+            The array is no address column.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> table = POLICY_TABLES["rfc6724"]
+        >>> [str(table.rows[row].cidr) for row in table.lookup(np.array([0x0A000001], np.uint32))]
+        ['::ffff:0.0.0.0/96']
+        """
+        return _prefixes(self.rows).lookup(_as_ipv6(column))
 
 
 def _block(cidr: str, flags: str, allocated: str, *, name: str, rfc: str) -> SpecialBlock:
@@ -154,6 +223,92 @@ POLICY_TABLE: Final = (
     PolicyRow(Cidr("3ffe::/16"), 1, 12),
 )
 
+# draft-ietf-6man-rfc6724-update section 5.3: precedence and label of the ULA prefixes that a node knows to be local
+KNOWN_LOCAL: Final = (45, 14)
+
+
+def _rows(precedences_and_labels: dict[str, tuple[int | None, int]]) -> tuple[PolicyRow, ...]:
+    """Read rows."""
+    return tuple(PolicyRow(Cidr(cidr), *values) for cidr, values in precedences_and_labels.items())
+
+
+POLICY_TABLES: Final = {
+    table.name: table
+    for table in (
+        PolicyTable("rfc6724", POLICY_TABLE, "2012-09", "RFC 6724 section 2.1"),
+        PolicyTable(
+            "draft-rfc6724-update",
+            _rows(
+                {
+                    "::1/128": (50, 0),
+                    "::/0": (40, 1),
+                    "::ffff:0:0/96": (20, 4),
+                    "2002::/16": (5, 2),
+                    "2001::/32": (5, 5),
+                    "fc00::/7": (30, 13),
+                    "::/96": (1, 3),
+                    "fec0::/10": (1, 11),
+                    "3ffe::/16": (1, 12),
+                }
+            ),
+            "2026-08",
+            "draft-ietf-6man-rfc6724-update, versions 13 and 15 section 5.1; 25 was in the RFC Editor queue in 2025-09",
+        ),
+        PolicyTable(  # RFC 3484 precedences; ULA, site-local and Teredo have labels but no precedence of their own
+            "glibc",
+            _rows(
+                {
+                    "::1/128": (50, 0),
+                    "::/0": (40, 1),
+                    "2002::/16": (30, 2),
+                    "::/96": (20, 3),
+                    "::ffff:0:0/96": (10, 4),
+                    "fec0::/10": (40, 5),
+                    "fc00::/7": (40, 6),
+                    "2001::/32": (40, 7),
+                }
+            ),
+            "2026-08",
+            "default_labels and default_precedence of nss/getaddrinfo.c; gai.conf(5)",
+        ),
+        PolicyTable(  # the rows that RFC 6724 keeps for returned address space are compiled out
+            "musl",
+            _rows(
+                {
+                    "::1/128": (50, 0),
+                    "::/0": (40, 1),
+                    "::ffff:0:0/96": (35, 4),
+                    "2002::/16": (30, 2),
+                    "2001::/32": (5, 5),
+                    "fc00::/7": (3, 13),
+                }
+            ),
+            "2026-08",
+            "defpolicy of src/network/lookup_name.c",
+        ),
+        PolicyTable("go", POLICY_TABLE, "2026-08", "rfc6724policyTable of src/net/addrselect.go"),
+        PolicyTable(
+            "linux",
+            _rows(
+                {
+                    "::1/128": (None, 0),
+                    "::/0": (None, 1),
+                    "2002::/16": (None, 2),
+                    "::/96": (None, 3),
+                    "::ffff:0:0/96": (None, 4),
+                    "fc00::/7": (None, 5),
+                    "2001::/32": (None, 6),
+                    "2001:10::/28": (None, 7),
+                    "fec0::/10": (None, 11),
+                    "3ffe::/16": (None, 12),
+                }
+            ),
+            "2026-08",
+            "ip6addrlbl_init_table of net/ipv6/addrlabel.c; ip-addrlabel(8) changes it",
+        ),
+    )
+}
+
 
 def special_purpose(column: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """Return the special-purpose block of every address.
@@ -187,3 +342,18 @@ def special_purpose(column: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
 def _special_table() -> PrefixTable:
     """Return the blocks ready for lookup."""
     return PrefixTable(block.cidr for block in SPECIAL_PURPOSE)
+
+
+@cache
+def _prefixes(rows: tuple[PolicyRow, ...]) -> PrefixTable:
+    """Return the rows of a policy table ready for lookup."""
+    return PrefixTable(row.cidr for row in rows)
+
+
+def _as_ipv6(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return IPv4 addresses as IPv4-mapped ones, IPv6 addresses as they are."""
+    if family_of(column) is IPFamily.IPV6:
+        return column
+    mapped = empty(column.size, IPFamily.IPV6)
+    mapped["lo"] = column | np.uint64(0xFFFF << 32)
+    return mapped

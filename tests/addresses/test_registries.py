@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dsmodel.addresses.cidr import Cidr, IPFamily
-from dsmodel.addresses.registries import POLICY_TABLE, SPECIAL_PURPOSE, UPDATED, special_purpose
+from dsmodel.addresses.registries import POLICY_TABLE, POLICY_TABLES, SPECIAL_PURPOSE, UPDATED, special_purpose
 from dsmodel.addresses.text import parse_mixed
 
 
@@ -90,3 +90,62 @@ def test_whole_columns() -> None:
     assert SPECIAL_PURPOSE[found[0]].cidr == Cidr("10.0.0.0/8")
     assert (found[1::2] == -1).all()
     assert (found[::2] == found[0]).all()
+
+
+def policy_of(table: str, text: str) -> tuple[int | None, int]:
+    mixed = parse_mixed([text])
+    row = POLICY_TABLES[table].lookup(mixed.ipv4 if mixed.is_ipv4[0] else mixed.ipv6)[0]
+    found = POLICY_TABLES[table].rows[row]
+    return found.precedence, found.label
+
+
+ADDRESSES = ("::1", "2600:1f00::1", "10.0.1.5", "2002::1", "2001::1", "fd00::1", "::5", "fec0::1", "3ffe::1")
+
+
+@pytest.mark.parametrize(
+    ("table", "expected", "why"),
+    [
+        (
+            "rfc6724",
+            [(50, 0), (40, 1), (35, 4), (30, 2), (5, 5), (3, 13), (1, 3), (1, 11), (1, 12)],
+            "section 2.1",
+        ),
+        (
+            "go",
+            [(50, 0), (40, 1), (35, 4), (30, 2), (5, 5), (3, 13), (1, 3), (1, 11), (1, 12)],
+            "the RFC's table",
+        ),
+        (
+            "draft-rfc6724-update",
+            [(50, 0), (40, 1), (20, 4), (5, 2), (5, 5), (30, 13), (1, 3), (1, 11), (1, 12)],
+            "IPv4 down, ULA up, 6to4 down",
+        ),
+        (
+            "glibc",
+            [(50, 0), (40, 1), (10, 4), (30, 2), (40, 7), (40, 6), (20, 3), (40, 5), (40, 1)],
+            "ULA has no row of its own among the precedences, and 6bone no row at all",
+        ),
+        (
+            "musl",
+            [(50, 0), (40, 1), (35, 4), (30, 2), (5, 5), (3, 13), (40, 1), (40, 1), (40, 1)],
+            "the rows of returned address space are compiled out",
+        ),
+        (
+            "linux",
+            [(None, 0), (None, 1), (None, 4), (None, 2), (None, 6), (None, 5), (None, 3), (None, 11), (None, 12)],
+            "labels only: the kernel orders no destinations",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) and " " not in value else "",
+)
+def test_policies_of_the_field(table, expected, why) -> None:
+    assert [policy_of(table, text) for text in ADDRESSES] == expected, why
+
+
+def test_policy_tables_are_whole_dated_and_sourced() -> None:
+    for name, table in POLICY_TABLES.items():
+        assert table.name == name
+        assert re.fullmatch(r"\d{4}-\d\d", table.as_of)
+        assert table.source
+        assert sum(row.cidr.prefix_length == 0 for row in table.rows) == 1
+        assert len({row.cidr for row in table.rows}) == len(table.rows)
