@@ -138,7 +138,7 @@ def version_of_image(image: str) -> str:
     >>> version_of_image("quay.io/cilium/cilium:v1.18.3@sha256:aa"), version_of_image("cilium@sha256:bb")
     ('1.18.3', '')
     """
-    found = _IMAGE_VERSION.search(image)
+    found = _IMAGE_VERSION.search(image.partition("@")[0])
     return found[1] if found else ""
 
 

@@ -6,6 +6,7 @@ of the same table, so they cut holes into other policies too; a family without a
 
 What it does not know: interfaces. The InternalIP counts as the address of the device with the default route; the
 address of an `interface`, and the other family's address beside an `egressIP` that is no InternalIP, stay unknown.
+Neither does it know which labels the agents leave out of identities; all labels of a pod count here.
 A node that is down is still chosen, as there is no health check in the open-source product.
 
 Sources: cilium/cilium ``pkg/egressgateway/policy.go``, ``manager.go``, ``bpf/lib/egress_gateway.h``,
@@ -40,6 +41,7 @@ MAX_GATEWAYS = 64
 _ALL = LabelSelector(())
 _FIELDS = ("selectors", "destinationCIDRs", "excludedCIDRs", "egressGateway", "egressGateways")
 _PRODUCT = "Cilium"
+_NAMESPACES = ("kube-system", "cilium")  # where its settings may be
 _SWITCHES = ("enable-egress-gateway", "enable-ipv4-egress-gateway")  # the second is the older name
 
 
@@ -110,7 +112,8 @@ def read_cilium(cluster: Cluster, version: str) -> tuple[list[CiliumPolicy], lis
     None
         Everything is a finding.
     """
-    settings = cluster.objects.config_map("kube-system", "cilium-config")
+    places = (cluster.objects.config_map(namespace, "cilium-config") for namespace in _NAMESPACES)
+    settings = next((each for each in places if each is not None), None)
     policies, findings = [], []
     for manifest in cluster.objects.of("CiliumEgressGatewayPolicy", "cilium.io"):
         policy, wrong = _read(Manifest(manifest, fields=_FIELDS), settings, version)
@@ -310,16 +313,11 @@ def _read_gateway(manifest: Manifest, path: str, ignored: list[str], version: st
 def _judge(policy: CiliumPolicy, manifest: Manifest, known: tuple[Mapping[str, str] | None, list[str]]) -> None:
     """Find what the agent's settings reject, and what depends on a version that is not known."""
     settings, ignored = known
-    if settings is not None and not any(settings.get(key, "").lower() == "true" for key in _SWITCHES):
-        ignored.append(f"the agent's settings turn egress gateways off (none of {', '.join(_SWITCHES)} is true)")
-    for family, switch in ((IPFamily.IPV4, "enable-ipv4-masquerade"), (IPFamily.IPV6, "enable-ipv6-masquerade")):
-        if settings is None or not _needs(policy, family):
-            continue
-        if family is IPFamily.IPV6 and _value("IPv6 policies", policy) == "ignored":
-            continue
-        for key in (switch, "enable-bpf-masquerade"):
-            if settings.get(key, "true").lower() == "false":
-                ignored.append(f"it has {family} destinations and {key} is false")
+    if settings is not None:
+        ignored += _rejected(policy, settings)
+        if settings.get("enable-cilium-endpoint-slice", "").lower() == "true":
+            words = "CiliumEndpointSlice is on; agents that do not support both refuse to start (cilium/cilium#24833)"
+            manifest.find("warning", "egress-agent-may-refuse", words)
     families = {block.family for block in policy.destinations}
     for family in {block.family for block in policy.exclusions} - families:
         words = f"excludedCIDRs are {family} and no destination is; they still cut holes into other policies"
@@ -333,6 +331,17 @@ def _judge(policy: CiliumPolicy, manifest: Manifest, known: tuple[Mapping[str, s
         missing = "IPv6" if IPFamily.IPV4 in families else "IPv4"
         words = f"destinations are {next(iter(families))} only: {missing} of the same pods leaves by their own nodes"
         manifest.find("info", "egress-one-family", words)
+
+
+def _rejected(policy: CiliumPolicy, settings: Mapping[str, str]) -> Iterator[str]:
+    """Say why the agent takes no notice of a policy with these settings."""
+    if not any(settings.get(key, "").lower() == "true" for key in _SWITCHES):
+        yield f"the agent's settings turn egress gateways off (none of {', '.join(_SWITCHES)} is true)"
+    for family, switch in ((IPFamily.IPV4, "enable-ipv4-masquerade"), (IPFamily.IPV6, "enable-ipv6-masquerade")):
+        served = family is IPFamily.IPV4 or _value("IPv6 policies", policy) == "served"
+        for key in (switch, "enable-bpf-masquerade") if served and _needs(policy, family) else ():
+            if settings.get(key, "true").lower() == "false":
+                yield f"it has {family} destinations and {key} is false"
 
 
 CILIUM = Product(

@@ -274,9 +274,9 @@ def _addresses(text: object) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _blocks(subnet: Manifest) -> Iterator[Cidr]:
+def _blocks(manifest: Manifest) -> Iterator[Cidr]:
     """Yield the blocks of a Subnet; what is no CIDR is its own check's business."""
-    for part in subnet.text("spec.cidrBlock").split(","):
+    for part in manifest.text("spec.cidrBlock").split(","):
         try:
             yield Cidr(part.strip(), host_bits="mask")
         except InvalidCidr:

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from dsmodel.addresses.arrays import addresses_in
+from dsmodel.cluster.checks.rules import ENDS
 from dsmodel.cluster.objects import NAME_LABEL
-from dsmodel.graph.gateways.situation import ENDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, ClassVar
 from dsmodel.addresses.arrays import to_integers
 from dsmodel.addresses.cidr import IPFamily
 from dsmodel.addresses.literals import format_address
+from dsmodel.cluster.checks.rules import ENDS
 from dsmodel.graph.flows import Exit, Verdict
 from dsmodel.graph.gateways.contract import EVERYWHERE, Claim, GatewayPolicy, Product, Selection, Subject, Way
 from dsmodel.graph.gateways.manifests import Manifest, family_of_text
-from dsmodel.graph.gateways.situation import ENDS
 from dsmodel.kube.label_selectors import LabelSelector
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from dsmodel.addresses.arrays import from_integers, to_integers
 from dsmodel.addresses.cidr import IPFamily
 from dsmodel.addresses.literals import format_address, parse_address
+from dsmodel.cluster.checks.rules import ENDS
 from dsmodel.errors import InvalidAddress
 
 if TYPE_CHECKING:
@@ -23,10 +24,7 @@ if TYPE_CHECKING:
     from dsmodel.cluster.state import Cluster
     from dsmodel.kube.label_selectors import LabelSelector
 
-__all__ = ["ENDS", "Situation", "column_of"]
-
-ENDS = {IPFamily.IPV4: "ipv4", IPFamily.IPV6: "ipv6"}
-"""End of a family's column names."""
+__all__ = ["Situation", "column_of"]
 
 
 @dataclass(frozen=True)

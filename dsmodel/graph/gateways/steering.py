@@ -17,12 +17,13 @@ import numpy as np
 
 from dsmodel.addresses.arrays import empty
 from dsmodel.addresses.prefixes import PrefixTable
+from dsmodel.cluster.checks.rules import ENDS
 from dsmodel.graph.flows import UNDECIDED, VERDICTS, Steering, Verdict
 from dsmodel.graph.gateways.endpoints import endpoint_hashes
 from dsmodel.graph.gateways.matching import Shapes, selected, shapes_of
 from dsmodel.graph.gateways.meeting import groups_of, met
 from dsmodel.graph.gateways.products import PRODUCTS
-from dsmodel.graph.gateways.situation import ENDS, Situation, column_of
+from dsmodel.graph.gateways.situation import Situation, column_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence

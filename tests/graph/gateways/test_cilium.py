@@ -255,6 +255,12 @@ def test_several_gateways_share_pods_by_hash_of_the_endpoint():
     assert six == {name: ("via_gateway", "dropped_no_egress_ip")[place] for name, place in hashes.items()}
 
 
+def test_one_gateway_more_moves_most_pods():
+    hashes = fnv_1a([f"0b1c8f0e-0001-4000-8000-{place:012d}" for place in range(6_000)])
+    moved = float((hashes % 2 != hashes % 3).mean())
+    assert moved == pytest.approx(2 / 3, abs=0.02), "cilium#39245: a modulo, not a consistent hash"
+
+
 def test_a_gateway_that_is_down_stays_chosen():
     cluster = fleet(cegp())
     assert outcome(cluster, "shop/cart", WEB4, failed=["edge-a"])[0] == "dropped_no_gateway"
@@ -287,6 +293,7 @@ def test_labels_that_are_not_known_leave_it_open():
         ([cegp(to=["0.0.0.0/0"], excluded=["2001:db8::/32"])], "egress-exclusion-alone", "a family without need"),
         ([cegp(to=["0.0.0.0/0"])], "egress-one-family", "IPv6 of these pods is not steered"),
         ([cegp()], "egress-version-assumed", "which behaviour was assumed"),
+        ([cegp(), settings(enable_cilium_endpoint_slice="true")], "egress-agent-may-refuse", "cilium#24833"),
         (
             [cegp(selectors=[{"podSelector": {"matchExpressions": [{"key": "a", "operator": "Is"}]}}])],
             "egress-invalid-selector",

@@ -1,4 +1,4 @@
-"""EgressIP, EgressService and EgressFirewall of OVN-Kubernetes: rows with a reason each."""
+"""EgressIP, EgressService, EgressFirewall and external routes of OVN-Kubernetes: rows with a reason each."""
 
 import pytest
 from graph.gateways.fleet import WEB4, WEB6, fleet, named, outcome, reason, rules
@@ -314,6 +314,56 @@ def test_firewall_stands_before_gateways():
     assert "denies" in reason(cluster, "shop/cart", WEB4)
 
 
+# AdminPolicyBasedExternalRoute -------------------------------------------------------------------------------------
+
+
+def external_route(hops=("192.0.2.200",), *, pods=False, name="a"):
+    dynamic = {
+        "podSelector": {"matchLabels": {"app": "gw"}},
+        "namespaceSelector": {"matchLabels": {"team": "net"}},
+    }
+    spec = {
+        "from": {"namespaceSelector": {"matchLabels": {"team": "shop"}}},
+        "nextHops": {"static": [{"ip": each} for each in hops]} | ({"dynamic": [dynamic]} if pods else {}),
+    }
+    return named("AdminPolicyBasedExternalRoute", name, spec, api="k8s.ovn.org/v1")
+
+
+@pytest.mark.parametrize(
+    ("objects", "destination", "failed", "expected", "why"),
+    [
+        ([external_route()], WEB4, [], ("via_gateway", [""], ""), "a next hop outside; the source depends on a flag"),
+        ([external_route()], WEB6, [], LEAK, "no next hop of the family: the default route"),
+        ([external_route()], WEB4, ["192.0.2.200"], LEAK, "the next hop is down"),
+        ([external_route((), pods=True)], WEB6, [], ("via_gateway", ["edge-a", "edge-b"], ""), "pods as next hops"),
+        ([external_route((), pods=True)], WEB4, ["edge-a"], ("via_gateway", ["edge-b"], ""), "of nodes that are up"),
+        (
+            [external_route((), pods=True)],
+            WEB4,
+            ["Pod/egress/gw-1"],
+            ("via_gateway", ["edge-a"], ""),
+            "pods that are up",
+        ),
+        (
+            [external_route(), eip(items=[("edge-a", E4)])],
+            WEB4,
+            [],
+            ("via_gateway", [""], ""),
+            "an EgressIP stops working beside external gateways",
+        ),
+        (
+            [external_route(), external_route(("192.0.2.201",), name="b")],
+            WEB4,
+            [],
+            ("nondeterministic", ["", ""], ""),
+            "two on a namespace",
+        ),
+    ],
+)
+def test_external_route(objects, destination, failed, expected, why):
+    assert outcome(fleet(*objects), "shop/cart", destination, failed=failed) == expected, why
+
+
 @pytest.mark.parametrize(
     ("objects", "rule", "title", "why"),
     [
@@ -327,6 +377,8 @@ def test_firewall_stands_before_gateways():
         ([eip(team="nobody")], "egress-selects-nothing", "EgressIP/a", "no namespace"),
         ([eip("a", [E4]), eip("b", [F4])], "egress-conflict", "EgressIP/a", "a pod in two EgressIPs"),
         ([egress_service()], "egress-unknown", "EgressService/shop/web", "the Service is not there"),
+        ([external_route(())], "egress-selects-nothing", "AdminPolicyBasedExternalRoute/a", "no next hops"),
+        ([external_route(["x"])], "egress-invalid-address", "AdminPolicyBasedExternalRoute/a", "no address"),
         ([service([]), egress_service()], "egress-falls-through", "EgressService/shop/web", "no ingress address"),
         ([service(), egress_service(sourceIPBy="x")], "egress-invalid-field", "EgressService/shop/web", "a word"),
     ],
@@ -335,7 +387,7 @@ def test_findings(objects, rule, title, why):
     assert (rule, title) in rules(fleet(*objects)), why
 
 
-@pytest.mark.parametrize("kind", ["EgressIP", "EgressService", "EgressFirewall"])
+@pytest.mark.parametrize("kind", ["EgressIP", "EgressService", "EgressFirewall", "AdminPolicyBasedExternalRoute"])
 @pytest.mark.parametrize("spec", [None, 7, [], {"egressIPs": 3}, {"egress": [1]}, {"nodeSelector": []}])
 def test_no_object_breaks_the_reader(kind, spec):
     cluster = fleet(named(kind, "default", spec, api="k8s.ovn.org/v1", namespace="shop"))
