@@ -15,7 +15,8 @@ from dsmodel.cluster.schema import NODES, PODS
 from dsmodel.cluster.state import Cluster
 from dsmodel.cluster.table import Table
 from dsmodel.graph.flows import Flows, Translation
-from dsmodel.graph.rules import LOOPBACK, Action, AddressSet, Backend, Chain, Match, Rule, Special
+from dsmodel.graph.masquerade.evaluation import DELIVERED
+from dsmodel.graph.rules import LOCAL, LOOPBACK, Action, AddressSet, Backend, Chain, Match, Rule, Special
 
 NODE = {IPFamily.IPV4: ("10.0.0.1", "10.0.0.2"), IPFamily.IPV6: ("fd00:a::1", "fd00:a::2")}
 POD_CIDR = {
@@ -144,6 +145,8 @@ def enter(chain: Chain, packet: Packet, *, marked: bool) -> tuple[Rule | None, b
 
 def walk(chains: Sequence[Chain], packet: Packet) -> tuple[str, str]:
     """Return the source seen ("?" for unknown), and the title of the rule that decided."""
+    if not packet.host and is_in(LOCAL, packet.destination, packet, is_source=False):
+        return packet.source, DELIVERED
     decided, accepted, marked = "", False, packet.marked
     for chain in chains:
         is_iptables = chain.backend is Backend.IPTABLES

@@ -106,7 +106,7 @@ def tasks(draw: st.DrawFn) -> tuple[IPFamily, list[Chain], list[Packet]]:
     return family, draw(st.lists(chain_of(family), max_size=3)), draw(st.lists(packets, min_size=1, max_size=30))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(tasks())
 def test_columns_decide_as_a_walk_of_every_rule_does(task: tuple[IPFamily, list[Chain], list[Packet]]) -> None:
     family, chains, packets = task
@@ -116,7 +116,7 @@ def test_columns_decide_as_a_walk_of_every_rule_does(task: tuple[IPFamily, list[
     assert list(zip(seen(answer, family), deciding(answer), strict=True)) == [walk(chains, p) for p in packets]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(tasks())
 def test_an_unknown_node_is_unknown_only_where_it_matters(task: tuple[IPFamily, list[Chain], list[Packet]]) -> None:
     family, chains, packets = task

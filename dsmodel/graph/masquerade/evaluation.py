@@ -5,6 +5,8 @@ sets hold its source and destination, whose node's they are, where it starts, wh
 is walked once, and the answer is broadcast. A flow from a node that is not known has an answer where that makes no
 difference, and is unknown where it does.
 
+What a pod sends to its own node is delivered there and never comes to where sources are rewritten.
+
 What it does not know: conntrack. A flow is the first packet of a connection, and no reply.
 
 Sources: `dsmodel.graph.rules`.
@@ -24,13 +26,14 @@ from dsmodel.addresses.prefixes import PrefixTable
 from dsmodel.cluster.checks.rules import ENDS
 from dsmodel.errors import InvalidInput
 from dsmodel.graph.flows import Translation
-from dsmodel.graph.rules import Action, Backend, Special
+from dsmodel.graph.rules import LOCAL, Action, Backend, Special
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
+    from dsmodel.addresses.cidr import IPFamily
     from dsmodel.cluster.state import Cluster
     from dsmodel.cluster.table import Table
     from dsmodel.graph.flows import Flows
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["decide", "translate"]
 
+DELIVERED = "kernel: delivered on the pod's own node, where no source is rewritten"
 NODE_UNKNOWN = "unknown: which node the flow leaves from would decide"
 
 # whose an address is, seen from the node of the flow
@@ -131,8 +135,8 @@ def decide(chains: Sequence[Chain], flows: Flows, nodes: Table, *, marked: Marks
     >>> from dsmodel.graph.flows import Flows
     >>> nothing = np.zeros(0, np.int32)
     >>> flows = Flows(empty(0, "IPv4"), empty(0, "IPv4"), nothing, nothing, np.zeros(0, np.bool_))
-    >>> decide([], flows, examples.kubeadm_dual_stack().nodes).rules
-    ()
+    >>> len(decide([], flows, examples.kubeadm_dual_stack().nodes).translated)
+    0
     """
     for chain in chains:
         if chain.family is not flows.family:
@@ -141,7 +145,7 @@ def decide(chains: Sequence[Chain], flows: Flows, nodes: Table, *, marked: Marks
         raise InvalidInput(f"marked has {len(marked)} rows for {len(flows)} flows; give one value a flow")
     if len(flows) and int(flows.node.max()) >= len(nodes):
         raise InvalidInput(f"flows: node {flows.node.max()} of {len(nodes)} nodes; -1 stands for not known")
-    program = _Program.of(chains)
+    program = _Program.of(chains, flows.family)
     cases, of_flow = _cases(program, flows, nodes, marked=marked)
     verdict = program.walk_unsure(cases)
     return _broadcast(program, verdict, flows, nodes, of_flow=of_flow)
@@ -161,7 +165,7 @@ class _Side:
     nodes: bool  # whether addresses of nodes matter
 
     @classmethod
-    def of(cls, sets: Iterable[AddressSet], family: Any) -> _Side:
+    def of(cls, sets: Iterable[AddressSet], family: IPFamily) -> _Side:
         """Prepare the sets that rules ask of one side."""
         asked = list(dict.fromkeys(sets))
         prefixes = list(dict.fromkeys(cidr for each in asked for cidr in each.of_family(family)))
@@ -301,14 +305,13 @@ class _Program:
     targets: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, chains: Sequence[Chain]) -> _Program:
+    def of(cls, chains: Sequence[Chain], family: IPFamily) -> _Program:
         """Collect what the rules ask."""
-        family = chains[0].family if chains else None
         rules = [rule for chain in chains for rule in chain.rules]
         entries = [match for chain in chains for match in chain.entry]
         source = [match.addresses for rule in rules for match in rule.source]
         destination = [match.addresses for rule in rules for match in rule.destination]
-        destination += [match.addresses for match in entries]
+        destination += [LOCAL, *(match.addresses for match in entries)]
         destination += [rule.device.destinations for rule in rules if rule.device]
         names = dict.fromkeys(title for chain in chains for title in chain.titles if title)
         targets = dict.fromkeys(rule.to for rule in rules if rule.to)
@@ -316,7 +319,7 @@ class _Program:
             tuple(chains),
             _Side.of(source, family),
             _Side.of(destination, family),
-            (*names, NODE_UNKNOWN),
+            (*names, DELIVERED, NODE_UNKNOWN),
             list(targets),
         )
 
@@ -342,7 +345,9 @@ class _Program:
         n = len(cases)
         place = {name: number for number, name in enumerate(self.rules)}
         verdict = _Verdict(np.zeros(n, np.int8), np.full(n, -1, np.int16), np.full(n, -1, np.int16))
-        undecided, accepted, marked = np.ones(n, np.bool_), np.zeros(n, np.bool_), cases.marked.astype(np.bool_)
+        delivered = (cases.host == 0) & self._inside(LOCAL, cases, is_source=False)
+        verdict.rule[delivered] = place[DELIVERED]
+        undecided, accepted, marked = ~delivered, np.zeros(n, np.bool_), cases.marked.astype(np.bool_)
         for chain in self.chains:
             there = undecided.copy()
             if chain.backend is Backend.IPTABLES:
@@ -424,4 +429,4 @@ def _broadcast(program: _Program, verdict: _Verdict, flows: Flows, nodes: Table,
         addresses = from_integers((parse_address(text)[1] for text in program.targets), family=flows.family)
         source[fixed] = addresses[verdict.target[of_flow][fixed]]
     translated = (outcome == _NODE) | (outcome == _FIXED)
-    return Translation(translated, source, has_source, verdict.rule[of_flow], program.rules if program.chains else ())
+    return Translation(translated, source, has_source, verdict.rule[of_flow], program.rules)
