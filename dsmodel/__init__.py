@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from dsmodel.kube.versions import KubeVersion
     from dsmodel.planning.forecasting import forecast
     from dsmodel.planning.layout import plan_layout
+    from dsmodel.planning.migration import plan_migration
     from dsmodel.planning.scenario import Burst, Growth, Scenario, Step
+    from dsmodel.planning.sweeps import sweep
     from dsmodel.pools.blocks import CidrSet
     from dsmodel.pools.contract import Operation
     from dsmodel.pools.ranges import AddressRange, PortRange
@@ -73,11 +75,13 @@ __all__ = [
     "kube",
     "parse_addresses",
     "plan_layout",
+    "plan_migration",
     "plots",
     "read_cluster",
     "read_config",
     "read_manifests",
     "reports",
+    "sweep",
     "verify",
     "widgets",
     "write_manifests",
@@ -114,11 +118,13 @@ _DOORS = {
     "kube": "",
     "parse_addresses": "addresses.text",
     "plan_layout": "planning.layout",
+    "plan_migration": "planning.migration",
     "plots": "",
     "read_cluster": "io.kubectl",
     "read_config": "io.configs",
     "read_manifests": "io.manifests",
     "reports": "",
+    "sweep": "planning.sweeps",
     "verify": "cluster.verification",
     "widgets": "",
     "write_manifests": "io.manifests",
