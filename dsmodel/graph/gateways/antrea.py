@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.errors import InvalidCidr
@@ -63,8 +63,6 @@ class AntreaEgress(GatewayPolicy):
     ignored : str
         Why it has no effect; empty where it has.
     """
-
-    product: ClassVar[str] = "Antrea"
 
     kind: str = "Egress"
     selection: Selection = field(default_factory=Selection)

@@ -15,7 +15,7 @@ derived from their silence.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -78,8 +78,6 @@ class CalicoEgress(GatewayPolicy):
     missing : str
         Name of an EgressGatewayPolicy that is not there; empty otherwise.
     """
-
-    product: ClassVar[str] = "Calico"
 
     kind: str = "Namespace"
     rules: tuple[CalicoRule, ...] = ()

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from dsmodel.addresses.cidr import IPFamily
 from dsmodel.graph.flows import Exit, Verdict
@@ -79,8 +79,6 @@ class CiliumPolicy(GatewayPolicy):
     ignored : str
         Why the agent takes no notice of the policy; empty where it does.
     """
-
-    product: ClassVar[str] = _PRODUCT
 
     kind: str = "CiliumEgressGatewayPolicy"
     selection: Selection = field(default_factory=Selection)

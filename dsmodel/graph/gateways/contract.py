@@ -10,7 +10,7 @@ What it does not know: any product.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.kube.label_selectors import LabelSelector, read_selector
@@ -172,8 +172,6 @@ class GatewayPolicy:
     version : str
         Of the product; empty where not known.
     """
-
-    product: ClassVar[str] = ""
 
     kind: str
     namespace: str = ""

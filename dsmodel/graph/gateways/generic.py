@@ -9,7 +9,7 @@ What it does not know: any product.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.addresses.literals import format_address, parse_address
@@ -73,8 +73,6 @@ class EgressGateway(GatewayPolicy):
     >>> gateway.title, gateway.on_missing
     ('EgressGateway/partner', 'drop')
     """
-
-    product: ClassVar[str] = "generic"
 
     kind: str = "EgressGateway"
     selects: Selection = field(default_factory=Selection)

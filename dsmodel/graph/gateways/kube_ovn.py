@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.addresses.literals import format_address, parse_address
@@ -78,8 +78,6 @@ class VpcEgressGateway(GatewayPolicy):
     has_status : bool
         Whether the object shows its workload.
     """
-
-    product: ClassVar[str] = "Kube-OVN"
 
     kind: str = "VpcEgressGateway"
     selections: tuple[tuple[Selection, bool], ...] = ()

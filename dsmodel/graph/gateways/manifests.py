@@ -57,7 +57,6 @@ class Manifest:
         self.kind = str(manifest.get("kind") or "")
         self.namespace = str(metadata.get("namespace") or "")
         self.name = str(metadata.get("name") or "")
-        self.uid = str(metadata.get("uid") or "")
         self._root = manifest
         spec = self.mapping("spec")
         for name in sorted(set(spec) - set(fields)) if fields is not None else ():

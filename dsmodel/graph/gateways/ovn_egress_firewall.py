@@ -14,7 +14,7 @@ Sources: ovn-org/ovn-kubernetes ``go-controller/pkg/ovn/egressfirewall.go``,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.addresses.literals import parse_address
@@ -69,8 +69,6 @@ class EgressFirewall(GatewayPolicy):
     by_name : int
         Rules with a DNS name.
     """
-
-    product: ClassVar[str] = "OVN-Kubernetes EgressFirewall"
 
     kind: str = "EgressFirewall"
     rules: tuple[FirewallRule, ...] = ()

@@ -5,8 +5,8 @@ cluster manager does it, to assignable and ready nodes with the fewest assignmen
 object to a node whatever its family; several addresses of a family share flows; a family without an assigned address
 is not rerouted, and its pods leave by their own nodes; a pod of two objects is served by one of them.
 
-What it does not know: subnets of interfaces (a node can host any address of a family that it has), capacity annotations
-of clouds, and ties, which the cluster manager breaks by the order of a map: all nodes of a tie are named.
+What it does not know: ties, which the cluster manager breaks by the order of a map: all nodes of a tie are named. What
+nodes can host is the business of `dsmodel.graph.gateways.ovn_nodes`.
 
 Sources: ovn-org/ovn-kubernetes ``go-controller/pkg/clustermanager/egressip_controller.go``,
 ``go-controller/pkg/ovn/egressip.go``, ``docs/features/cluster-egress-controls`` (December 2024).
@@ -14,14 +14,15 @@ Sources: ovn-org/ovn-kubernetes ``go-controller/pkg/clustermanager/egressip_cont
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 from dsmodel.addresses.cidr import IPFamily
 from dsmodel.graph.flows import Exit, Verdict
 from dsmodel.graph.gateways.contract import EVERYWHERE, Claim, GatewayPolicy, Product, Selection, Subject, Way
 from dsmodel.graph.gateways.manifests import Manifest, family_of_text
+from dsmodel.graph.gateways.ovn_nodes import egress_hosts
 from dsmodel.graph.gateways.situation import Situation
 from dsmodel.kube.label_selectors import LabelSelector, Requirement
 
@@ -55,8 +56,6 @@ class EgressIP(GatewayPolicy):
     ignored : str
         Why nothing is assigned; empty where it is.
     """
-
-    product: ClassVar[str] = "OVN-Kubernetes EgressIP"
 
     kind: str = "EgressIP"
     selection: Selection = field(default_factory=Selection)
@@ -95,9 +94,12 @@ def read_egress_ips(cluster: Cluster, version: str) -> tuple[list[EgressIP], lis
     None
         Everything is a finding.
     """
-    owners = Situation.of(cluster).owners
-    policies, findings = [], []
-    for each in cluster.objects.of("EgressIP", "k8s.ovn.org"):
+    objects = cluster.objects.of("EgressIP", "k8s.ovn.org")
+    situation = Situation.of(cluster)
+    hosts, findings = egress_hosts(situation) if objects else ({}, [])
+    owners = {address: row for row, host in hosts.items() for address in host.addresses} | situation.owners
+    policies = []
+    for each in objects:
         manifest = Manifest(each, fields=_FIELDS)
         given = manifest.items("spec.egressIPs")
         addresses = [manifest.address(f"spec.egressIPs.{place}") for place in range(len(given))]
@@ -108,7 +110,7 @@ def read_egress_ips(cluster: Cluster, version: str) -> tuple[list[EgressIP], lis
             )
         for address in addresses:
             if address in owners:
-                ignored = f"{address} is an address of {Situation.of(cluster).name(owners[address])}"
+                ignored = f"{address} is an address of {situation.name(owners[address])}"
         if ignored:
             words = f"nothing is assigned: {ignored}; its pods leave by their own nodes until the address is changed"
             manifest.find("error", "egress-policy-rejected", words)
@@ -156,8 +158,9 @@ def assignments(policies: Sequence[EgressIP], situation: Situation) -> dict[int,
     None
         Addresses that fit nowhere stay unassigned.
     """
-    hosts = [row for row in situation.chosen(ASSIGNABLE)[0] if situation.ready[row]]
-    load: Counter[int] = Counter()
+    assignable = [row for row in situation.chosen(ASSIGNABLE)[0] if situation.ready[row]]
+    hosts, _ = egress_hosts(situation)
+    hosted: dict[int, list[str]] = defaultdict(list)
     found: dict[int, list[_Place]] = {}
     waiting: dict[int, list[str]] = {}
     for place, policy in enumerate(policies):
@@ -167,21 +170,22 @@ def assignments(policies: Sequence[EgressIP], situation: Situation) -> dict[int,
             up = situation.ready[row] if row >= 0 else node not in situation.failed
             if up and address in policy.addresses:
                 kept.append(_Place(address, (row,)))
-                load[row] += 1
+                hosted[row].append(address)
         found[place] = kept
         settled = policy.items and len(kept) == len(policy.items)
         placed = {each.address for each in kept}
         waiting[place] = [] if settled or policy.ignored else [each for each in policy.addresses if each not in placed]
     for place, addresses in waiting.items():
         taken = {row for each in found[place] for row in each.rows}
-        order = sorted(hosts, key=lambda row: load[row])  # once an object; equal ones stay in the order of names
+        load = {row: len(hosted[row]) for row in assignable}
+        order = sorted(assignable, key=load.__getitem__)  # once an object; equal ones stay in the order of names
         for address in addresses:
-            fits = [row for row in order if row not in taken and situation.address(row, family_of_text(address))]
+            fits = [row for row in order if row not in taken and hosts[row].fits(address, hosted[row])]
             if fits:
                 tied = tuple(row for row in fits if load[row] == load[fits[0]])
                 found[place].append(_Place(address, tied))
                 taken.add(fits[0])
-                load[fits[0]] += 1
+                hosted[fits[0]].append(address)
     return found
 
 

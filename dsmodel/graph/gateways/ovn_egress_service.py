@@ -13,7 +13,7 @@ egressservice``, ``docs/features/cluster-egress-controls/egress-service.md`` (De
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from dsmodel.addresses.arrays import to_integers
 from dsmodel.addresses.cidr import IPFamily
@@ -54,8 +54,6 @@ class EgressService(GatewayPolicy):
     ingress : tuple of str
         Addresses of the load balancer, in canonical text.
     """
-
-    product: ClassVar[str] = "OVN-Kubernetes EgressService"
 
     kind: str = "EgressService"
     selection: Selection = field(default_factory=Selection)

@@ -16,7 +16,7 @@ hop keeps its route is general knowledge, and was not run.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -52,8 +52,6 @@ class ExternalRoute(GatewayPolicy):
     gateways : tuple of Selection
         Pods that are dynamic next hops.
     """
-
-    product: ClassVar[str] = "OVN-Kubernetes external route"
 
     kind: str = "AdminPolicyBasedExternalRoute"
     selection: Selection = field(default_factory=Selection)

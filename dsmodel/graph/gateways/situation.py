@@ -19,7 +19,7 @@ from dsmodel.cluster.checks.rules import ENDS
 from dsmodel.errors import InvalidAddress
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
     from dsmodel.cluster.state import Cluster
     from dsmodel.kube.label_selectors import LabelSelector
@@ -175,27 +175,6 @@ class Situation:
             unsure = bool(selector.requirements) and any(code < 0 for code in codes)
             self._chosen[selector] = (rows, unsure)
         return self._chosen[selector]
-
-    def labels(self, row: int) -> Mapping[str, str]:
-        """Return the labels of a node.
-
-        Parameters
-        ----------
-        row : int
-            Of the node.
-
-        Returns
-        -------
-        mapping of str to str
-            Empty where they are not known.
-
-        Raises
-        ------
-        IndexError
-            There is no such row.
-        """
-        code = int(self.cluster.nodes["labels"][row])
-        return self.cluster.node_labels.sets[code] if code >= 0 else {}
 
 
 def column_of(texts: list[str], family: IPFamily) -> Any:

@@ -1,5 +1,7 @@
 """EgressIP, EgressService, EgressFirewall and external routes of OVN-Kubernetes: rows with a reason each."""
 
+import json
+
 import pytest
 from graph.gateways.fleet import WEB4, WEB6, fleet, named, outcome, reason, rules
 
@@ -122,6 +124,66 @@ def test_fail_over_moves_what_can_move():
     assert outcome(single, "shop/cart", WEB4, failed=["edge-a"]) == ("via_gateway", ["edge-b"], E4)
     assert outcome(single, "shop/cart", WEB4, failed=["edge-a", "edge-b"]) == LEAK
     assert outcome(single, "shop/cart", WEB4, failed=[E4]) == ("dropped_no_egress_ip", [], "")
+
+
+def node(name, *cidrs, **capacity):
+    notes = {"k8s.ovn.org/host-cidrs": json.dumps(cidrs)} if cidrs else {}
+    config = json.dumps([{"interface": "eth0", "capacity": capacity}])
+    notes |= {"cloud.network.openshift.io/egress-ipconfig": config} if capacity else {}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "annotations": notes}}
+
+
+A_HOST, B_HOST = ("192.0.2.11/24", "2001:db8::11/64"), ("192.0.2.12/24", "2001:db8::12/64")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "addresses", "destination", "expected", "why"),
+    [
+        ([node("edge-a", *A_HOST)], [E4], WEB4, ("via_gateway", ["edge-a"], E4), "edge-b does not show its networks"),
+        (
+            [node("edge-a", *A_HOST), node("edge-b", "172.16.0.1/16")],
+            [E4],
+            WEB4,
+            ("via_gateway", ["edge-a"], E4),
+            "net",
+        ),
+        ([node("edge-a", *A_HOST)], ["172.16.0.9"], WEB4, LEAK, "no node has its network"),
+        ([node("edge-a", *A_HOST, "172.16.0.1/16")], ["172.16.0.1"], WEB4, LEAK, "an address of a second interface"),
+        (
+            [node("edge-a", *A_HOST, "172.16.0.1/16")],
+            ["172.16.0.9"],
+            WEB4,
+            ("via_gateway", ["edge-a"], "172.16.0.9"),
+            "a network of a second interface",
+        ),
+        ([node("edge-a", ipv4=0), node("edge-b", ipv4=0)], [E4], WEB4, LEAK, "no capacity for IPv4"),
+        (
+            [node("edge-a", ipv4=0), node("edge-b", ipv4=0)],
+            [E6],
+            WEB6,
+            ("via_gateway", ["edge-a", "edge-b"], E6),
+            "capacity is counted per family",
+        ),
+        ([node("edge-a", ip=0)], [E6], WEB6, ("via_gateway", ["edge-b"], E6), "or for both families together"),
+    ],
+)
+def test_what_nodes_can_host(nodes, addresses, destination, expected, why):
+    assert outcome(fleet(eip(addresses=addresses), *nodes), "shop/cart", destination) == expected, why
+
+
+def test_capacity_is_used_up_by_other_objects():
+    cluster = fleet(eip("a", [E4]), eip("b", [F4], team="bank"), node("edge-a", ip=1), node("edge-b", ip=0))
+    assert outcome(cluster, "shop/cart", WEB4) == ("via_gateway", ["edge-a"], E4)
+    assert outcome(cluster, "bank/ledger", WEB4) == LEAK
+
+
+def test_an_annotation_that_is_no_json_is_found():
+    broken = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "edge-a"}}
+    broken["metadata"]["annotations"] = {
+        "k8s.ovn.org/host-cidrs": "[",
+        "cloud.network.openshift.io/egress-ipconfig": "7",
+    }
+    assert ("egress-invalid-field", "Node/edge-a") in rules(fleet(eip(), broken))
 
 
 def test_objects_share_nodes_fewest_first():
