@@ -1,0 +1,535 @@
+"""The pipeline: what becomes of each flow, decided step by step over columns, up to the first final verdict.
+
+The order is that of the components: an address of the family; a proxy in the pod; destinations that nobody has; what
+the cluster delivers itself; egress policies; masquerading on the node; the node's route; the translator at the border;
+the way back. What is certain to fail fails even where something else is not known; what would need something that
+nobody said is unknown, with the field that would say it.
+
+What it does not know: flows that began before a rule changed, ports and protocols of rules, and firewalls outside.
+
+Sources: those of `dsmodel.graph.masquerade` and `dsmodel.graph.gateways`; RFC 6146 section 3.5 for NAT64; the order
+follows Linux ``net/netfilter`` (PREROUTING, routing, POSTROUTING).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from dsmodel.addresses.arrays import addresses_in, from_integers, to_integers
+from dsmodel.addresses.cidr import Cidr, IPFamily
+from dsmodel.addresses.literals import format_address, parse_address
+from dsmodel.addresses.registries import SPECIAL_PURPOSE, special_purpose
+from dsmodel.cluster.checks.rules import ENDS
+from dsmodel.graph.flows import UNDECIDED, VERDICTS, Flows, Steering, Translation, Verdict
+from dsmodel.graph.gateways.steering import steer
+from dsmodel.graph.masquerade import KubeProxy, translate
+from dsmodel.graph.masquerade.services import (
+    ENDPOINTS,
+    SOURCES,
+    TARGETS,
+    Endpoints,
+    ServiceFlows,
+    Source,
+    Target,
+    service_traffic,
+)
+from dsmodel.graph.paths.blocks import codes_of
+from dsmodel.graph.paths.decisions import Cause, Decision, Seen
+from dsmodel.graph.paths.destinations import SERVICE_WORDS, Place
+from dsmodel.graph.paths.groups import down_names
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from dsmodel.cluster.state import Cluster
+    from dsmodel.graph.network import NAT64, BorderNAT, Network
+
+    Marks = NDArray[np.bool_]
+    Codes = NDArray[np.int64]
+
+__all__ = ["Cells", "judge"]
+
+_NODE, _POD, _EXIT = range(3)  # whose address a packet carries as it leaves the cluster
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Flows to be judged, with what the pipeline asks beside their addresses.
+
+    Parameters
+    ----------
+    flows : Flows
+        After destination NAT.
+    has_source : ndarray of bool, shape (n,)
+        Whether the pod has an address of the family.
+    place : ndarray of uint8, shape (n,)
+        A `Place` of the destination.
+    host : ndarray of int32, shape (n,)
+        Row of the node that the destination is on; -1 for none.
+    is_same : ndarray of bool, shape (n,)
+        Whether destination and pod are on one node.
+    service : ndarray of int8, shape (n,)
+        Number of `SERVICE_WORDS`.
+    proxy : ndarray of int32, shape (n,)
+        Place of the pod's transparent proxy; -1 for none.
+    port : int, optional
+        Destination port of all; None for any.
+    """
+
+    flows: Flows
+    has_source: Marks
+    place: NDArray[np.uint8]
+    host: NDArray[np.int32]
+    is_same: Marks
+    service: NDArray[np.int8]
+    proxy: NDArray[np.int32]
+    port: int | None = None
+
+
+def judge(cells: Cells, cluster: Cluster, network: Network) -> tuple[NDArray[np.int32], tuple[Decision, ...]]:
+    """Decide every cell.
+
+    Parameters
+    ----------
+    cells : Cells
+        Flows of one family.
+    cluster : Cluster
+        Whose nodes and pods they name.
+    network : Network
+        What decides beside the cluster.
+
+    Returns
+    -------
+    ndarray of int32, shape (n,)
+        Place of each cell's decision.
+    tuple of Decision
+        Each once.
+
+    Raises
+    ------
+    None
+        What is not known gives a verdict that says so.
+    """
+    return _Judgement(cells, cluster, network).run()
+
+
+class _Judgement:
+    """Cells on their way through the pipeline."""
+
+    def __init__(self, cells: Cells, cluster: Cluster, network: Network) -> None:
+        self.cells, self.cluster, self.network = cells, cluster, network
+        self.family = cells.flows.family
+        n = len(cells.flows)
+        self.cause = np.full(n, -1, np.int16)
+        self.verdict = np.full(n, UNDECIDED, np.uint8)
+        self.leaves = np.full(n, _POD, np.int8)
+        self.nat = np.full(n, -1, np.int32)
+        self.captured = np.zeros(n, np.bool_)
+        self.rule_of_service = np.full(n, -1, np.int16)
+        lost = network.down_nodes(cluster) if network.failed else frozenset()
+        down = [name in lost for name in cluster.nodes["name"].tolist()] if lost else []
+        self.down = np.append(np.array(down or [False] * len(cluster.nodes), np.bool_), False)
+        self.translators: list[BorderNAT | NAT64] = [*network.border.get(self.family, ()), *(network.nat64 or ())]
+
+    def settle(self, where: Marks, verdict: Verdict, cause: Cause) -> None:
+        """Give a final verdict to what is still open."""
+        mine = where & (self.cause < 0)
+        self.cause[mine] = cause
+        self.verdict[mine] = VERDICTS.index(verdict)
+
+    @property
+    def open(self) -> Marks:
+        """What has no verdict yet."""
+        return self.cause < 0
+
+    def run(self) -> tuple[NDArray[np.int32], tuple[Decision, ...]]:
+        """Take the steps in their order."""
+        cells, flows = self.cells, self.cells.flows
+        self.settle(self.down[flows.node], Verdict.NO_ROUTE, Cause.NODE_DOWN)
+        if not self._some_node_has_an_address():
+            self.settle(~cells.has_source & flows.host, Verdict.UNKNOWN, Cause.ADDRESSES_UNKNOWN)
+        self.settle(~cells.has_source, Verdict.NO_FAMILY, Cause.NO_SOURCE)
+        self._proxies()
+        marked = self._services()
+        for place, verdict, cause in _DEAD_ENDS:
+            self.settle(cells.place == place, verdict, cause)
+        inside = np.isin(cells.place, (Place.NODE, Place.POD))
+        self.settle(inside & self.down[cells.host], Verdict.NO_ROUTE, Cause.DESTINATION_DOWN)
+        self.steering = self._steer()
+        self.translation = self._translate(marked)
+        self._deliver(inside)
+        self._leave()
+        return self._decisions()
+
+    # steps inside the cluster ------------------------------------------------------------------------------------
+
+    def _proxies(self) -> None:
+        """Let a proxy in the pod take or refuse it."""
+        for place, proxy in enumerate(self.network.proxies):
+            mine = self.cells.proxy == place
+            if proxy.ports and self.cells.port is not None and self.cells.port not in proxy.ports:
+                continue
+            if self.family in proxy.families:
+                self.captured |= mine
+            elif proxy.other_family == "reject":
+                self.settle(mine, Verdict.POLICY_DENIED, Cause.PROXY_REJECTS)
+
+    def _services(self) -> Marks:
+        """Let kube-proxy choose endpoints and mark what it will masquerade."""
+        cells, flows = self.cells, self.cells.flows
+        marked = np.zeros(len(flows), np.bool_)
+        asked = np.flatnonzero(cells.service > 0)
+        proxy = next((each for each in self.network.masquerades or () if isinstance(each, KubeProxy)), None)
+        self.service_rules: tuple[str, ...] = ()
+        if not len(asked):
+            return marked
+        words = np.array(cells.service[asked])
+        internal, external = (words == SERVICE_WORDS.index(each) for each in ("ClusterIP iTP Local", _EXTERNAL_LOCAL))
+        if proxy is None:  # another service proxy: internalTrafficPolicy is the API's, marks are kube-proxy's own
+            stays = np.zeros(len(flows), np.bool_)
+            stays[asked] = internal & ~cells.is_same[asked]
+            self.settle(stays, Verdict.NO_ROUTE, Cause.NO_LOCAL_ENDPOINT)
+            return marked
+        target = np.where(words < 3, TARGETS.index(Target.CLUSTER_IP), TARGETS.index(Target.LOAD_BALANCER))
+        is_pod = ~flows.host[asked] & _is_local(proxy, flows.source[asked], self.family)
+        code = np.where(is_pod, SOURCES.index(Source.POD), SOURCES.index(Source.EXTERNAL))
+        code[flows.host[asked]] = SOURCES.index(Source.NODE)
+        traffic = service_traffic(
+            proxy,
+            ServiceFlows(
+                target.astype(np.uint8),
+                code.astype(np.uint8),
+                external,
+                internal,
+                cells.is_same[asked],
+                np.zeros(len(asked), np.bool_),
+            ),
+            family=self.family,
+        )
+        marked[asked] = traffic.marked
+        self.rule_of_service[asked], self.service_rules = traffic.rule, traffic.rules
+        for answer, verdict, cause in (
+            (Endpoints.NONE, Verdict.NO_ROUTE, Cause.NO_LOCAL_ENDPOINT),
+            (Endpoints.UNKNOWN, Verdict.UNKNOWN, Cause.ENDPOINTS_UNKNOWN),
+        ):
+            found = np.zeros(len(flows), np.bool_)
+            found[asked] = traffic.endpoints == ENDPOINTS.index(answer)
+            self.settle(found, verdict, cause)
+        return marked
+
+    def _steer(self) -> Steering:
+        """Let egress policies decide."""
+        names = down_names(self.network, self.cluster)
+        steering = steer(self.network.gateways, self.cells.flows, self.cluster, failed=names)
+        decided = steering.verdict != UNDECIDED
+        goes_on = np.isin(steering.verdict, _GOES_ON)
+        for code in np.unique(steering.verdict[decided & ~goes_on]).tolist():
+            self.settle(steering.verdict == code, VERDICTS[code], Cause.POLICY)
+        gateway = steering.verdict == _VIA_GATEWAY
+        self.leaves[gateway] = _EXIT
+        self.leaks = steering.verdict == _LEAK
+        self.gateway = gateway
+        return steering
+
+    def _translate(self, marked: Marks) -> Translation | None:
+        """Let the node rewrite sources."""
+        flows = self.cells.flows
+        if self.network.masquerades is None:
+            self.settle(self.open & ~self.gateway & ~flows.host, Verdict.UNKNOWN, Cause.MASQUERADE_UNKNOWN)
+            self.leaves[flows.host & ~self.gateway] = _NODE
+            return None
+        found = translate(self.network.masquerades, flows, self.cluster, marked=marked)
+        mine = self.open & ~self.gateway
+        inside = np.isin(self.cells.place, (Place.NODE, Place.POD))
+        self.settle(mine & ~found.translated & ~found.has_source, Verdict.UNKNOWN, Cause.MASQUERADE_UNKNOWN)
+        unaddressed = mine & found.translated & ~found.has_source
+        if self._some_node_has_an_address():
+            self.settle(unaddressed & (flows.node >= 0), Verdict.NO_ROUTE, Cause.NODE_WITHOUT_ADDRESS)
+        self.settle(unaddressed & ~inside, Verdict.UNKNOWN, Cause.ADDRESSES_UNKNOWN)
+        self.leaves[mine & (found.translated | flows.host)] = _NODE
+        return found
+
+    def _some_node_has_an_address(self) -> bool:
+        """Whether the model knows addresses of nodes at all."""
+        return any(bool(np.any(self.cluster.nodes[f"has_internal_{end}"])) for end in ENDS.values())
+
+    def _deliver(self, inside: Marks) -> None:
+        """Deliver what stays in the cluster."""
+        rewritten = np.zeros(len(inside), np.bool_) if self.translation is None else self.translation.translated
+        self.settle(inside & self.gateway, Verdict.VIA_GATEWAY, Cause.DELIVERED)
+        self.settle(inside & rewritten, Verdict.OK_SNAT, Cause.DELIVERED)
+        self.settle(inside, Verdict.OK_DIRECT, Cause.DELIVERED)
+
+    # steps outside -----------------------------------------------------------------------------------------------
+
+    def _leave(self) -> None:
+        """Take the route, the translator at the border, and the way back."""
+        cells, flows, family = self.cells, self.cells.flows, self.family
+        source, known = self._source()
+        self.settle(self.gateway & ~known, Verdict.UNKNOWN, Cause.EXIT_UNKNOWN)
+        node = np.where(self.gateway, self.steering.gateway, flows.node)
+        addressed = np.append(self.cluster.nodes[f"has_internal_{ENDS[family]}"], True)[node] | self.gateway
+        if self._some_node_has_an_address():
+            self.settle(~addressed, Verdict.NO_ROUTE, Cause.NODE_WITHOUT_ADDRESS)
+        if self.network.default_route.get(family) is False:
+            self.settle(self.open, Verdict.NO_ROUTE, Cause.NO_DEFAULT_ROUTE)
+        self._nat64()
+        returns, unsure = self._returns(source)
+        self._border(source, node)
+        is_internet = cells.place == Place.INTERNET
+        if family in self.network.border:
+            bare = is_internet & (self.nat < 0) & ~_is_global(source)
+            self.settle(bare, Verdict.BLACKHOLE_RETURN, Cause.NOT_GLOBAL)
+        self.settle(~returns & ~unsure, Verdict.BLACKHOLE_RETURN, Cause.NO_RETURN)
+        if family not in self.network.default_route:
+            self.settle(self.open, Verdict.UNKNOWN, Cause.ROUTE_UNKNOWN)
+        self.settle(unsure, Verdict.UNKNOWN, Cause.RETURN_UNKNOWN)
+        if family not in self.network.border:
+            self.settle(is_internet, Verdict.UNKNOWN, Cause.BORDER_UNKNOWN)
+        translated = (self.nat >= 0) | ((self.leaves == _NODE) & ~flows.host)
+        for where, verdict in (
+            (self.gateway, Verdict.VIA_GATEWAY),
+            (self.leaks, Verdict.LEAK_FALLTHROUGH),
+            (cells.place == Place.NAT64, Verdict.VIA_NAT64),
+            (self.captured, Verdict.VIA_PROXY),
+            (translated, Verdict.OK_SNAT),
+            (self.open, Verdict.OK_DIRECT),
+        ):
+            self.settle(where, verdict, Cause.DELIVERED)
+
+    def _source(self) -> tuple[NDArray[Any], Marks]:
+        """Return the source each packet carries as it leaves the cluster, and whether it is known."""
+        flows = self.cells.flows
+        source, known = flows.source.copy(), np.ones(len(flows), np.bool_)
+        if self.translation is not None:
+            mine = self.translation.translated & self.translation.has_source
+            source[mine] = self.translation.source[mine]
+        texts = [next((each.address for each in exits if each.address), "") for exits in self.steering.choices]
+        numbers = (parse_address(text)[1] if text else 0 for text in (*texts, ""))
+        choice = self.steering.choice[self.gateway]  # of several exits any one; they are the gateway's own addresses
+        source[self.gateway] = from_integers(numbers, family=self.family)[choice]
+        known[self.gateway] = np.array([bool(text) for text in (*texts, "")], np.bool_)[choice]
+        return source, known
+
+    def _returns(self, source: NDArray[Any]) -> tuple[Marks, Marks]:
+        """Say for which sources answers find back into the cluster, and for which nobody said."""
+        own = self.leaves != _POD
+        blocks = self.network.routed.get(self.family)
+        if blocks is None:
+            return own, ~own
+        return own | addresses_in(source, list(blocks)), np.zeros(len(own), np.bool_)
+
+    def _nat64(self) -> None:
+        """Find the translator of destinations that stand for IPv4 servers."""
+        mine = self.cells.place == Place.NAT64
+        first = len(self.network.border.get(self.family, ()))
+        for place, each in reversed(list(enumerate(self.network.nat64 or ()))):
+            held = mine & addresses_in(self.cells.flows.destination, [Cidr(each.prefix)])
+            self.nat[held] = first + place
+            if self.network.is_down(each):
+                self.settle(held, Verdict.NO_ROUTE, Cause.NAT_DOWN)
+        missing = mine & (self.nat < 0)
+        if self.network.nat64 is None:
+            self.settle(missing, Verdict.UNKNOWN, Cause.NAT64_UNKNOWN)
+        self.settle(missing, Verdict.NO_ROUTE, Cause.NO_NAT64)
+
+    def _border(self, source: NDArray[Any], node: NDArray[np.integer]) -> None:
+        """Find the translator at the border that each packet meets: of several that are up, the first."""
+        mine = self.open & (self.cells.place == Place.INTERNET)
+        zones = np.append(self.cluster.nodes["zone"].astype(object), "")[node]
+        met = np.zeros(len(mine), np.bool_)
+        open_zone = np.zeros(len(mine), np.bool_)
+        for place, each in enumerate(self.network.border.get(self.family, ())):
+            fits = mine & (self.nat < 0)
+            if each.sources:
+                fits &= addresses_in(source, list(each.sources))
+            if each.serves:
+                open_zone |= fits & (node < 0)
+                fits &= np.isin(zones, list(each.serves)) & (node >= 0)
+            met |= fits
+            if not self.network.is_down(each):
+                self.nat[fits] = place
+        self.settle(met & (self.nat < 0), Verdict.NO_ROUTE, Cause.NAT_DOWN)
+        self.settle(open_zone & (self.nat < 0), Verdict.UNKNOWN, Cause.NODE_UNKNOWN)
+
+    # words -------------------------------------------------------------------------------------------------------
+
+    def _decisions(self) -> tuple[NDArray[np.int32], tuple[Decision, ...]]:
+        """Write each distinct outcome once."""
+        steering, translation = self.steering, self.translation
+        n = len(self.cause)
+        rule = np.full(n, -1, np.int16) if translation is None else translation.rule
+        rewritten = np.zeros(n, np.bool_) if translation is None else translation.translated & ~self.gateway
+        fixed = self._fixed_sources(rewritten)
+        columns = [
+            self.cause,
+            self.verdict,
+            self.cells.place,
+            self.cells.is_same,
+            self.cells.flows.host,
+            self.leaves,
+            self.nat,
+            steering.policy,
+            steering.choice,
+            steering.reason,
+            rule,
+            rewritten,
+            fixed,
+            np.where(self.captured | (self.cause == Cause.PROXY_REJECTS), self.cells.proxy, -1),
+            self.rule_of_service,
+        ]
+        of_cell, first = codes_of(columns)
+        return of_cell.astype(np.int32), tuple(self._decision(cell, int(fixed[cell])) for cell in first.tolist())
+
+    def _fixed_sources(self, rewritten: Marks) -> Codes:
+        """Give numbers to the addresses that rules rewrite to where these are not the node's own."""
+        n = len(rewritten)
+        self.fixed: list[str] = []
+        found = np.full(n, -1, np.int64)
+        if self.translation is None or not rewritten.any():
+            return found
+        end = ENDS[self.family]
+        rows = np.flatnonzero(rewritten & self.translation.has_source)
+        node = self.cells.flows.node[rows]
+        own = np.append(self.cluster.nodes[f"internal_{end}"], from_integers([0], family=self.family))[node]
+        given = self.translation.source[rows]
+        rows = rows[(given != own) | (node < 0)]
+        if len(rows):
+            numbers = to_integers(self.translation.source[rows])
+            names = {number: place for place, number in enumerate(dict.fromkeys(numbers))}
+            self.fixed = [format_address(self.family, number) for number in names]
+            found[rows] = [names[number] for number in numbers]
+        return found
+
+    def _decision(self, cell: int, fixed: int) -> Decision:
+        """Write one outcome."""
+        steering, translation, cells = self.steering, self.translation, self.cells
+        cause, verdict = Cause(int(self.cause[cell])), VERDICTS[int(self.verdict[cell])]
+        policy = steering.policies[steering.policy[cell]] if steering.policy[cell] >= 0 else ""
+        exits = steering.choices[steering.choice[cell]] if steering.choice[cell] >= 0 else ()
+        words = steering.reasons[steering.reason[cell]] if steering.reason[cell] >= 0 else ""
+        mask = ""
+        if translation is not None and translation.rule[cell] >= 0 and not self.gateway[cell]:
+            mask = translation.rules[translation.rule[cell]]
+        nat = self.translators[self.nat[cell]] if self.nat[cell] >= 0 else None
+        place = Place(int(cells.place[cell]))
+        translated = bool(translation is not None and translation.translated[cell] and not self.gateway[cell])
+        arrives = verdict.works or cause in {Cause.NOT_GLOBAL, Cause.NO_RETURN}
+        seen: Seen = Seen.NOBODY
+        sources: tuple[str, ...] = ()
+        if verdict in {Verdict.UNKNOWN, Verdict.NONDETERMINISTIC} or cause is Cause.EXIT_UNKNOWN:
+            seen = Seen.SEVERAL if len(exits) > 1 else Seen.UNKNOWN
+            sources = tuple(dict.fromkeys(each.address for each in exits if each.address))
+        elif arrives:
+            seen, sources = self._seen(cell, nat, exits, self.fixed[fixed] if fixed >= 0 else "")
+        proxy_place = int(cells.proxy[cell])
+        held = self.captured[cell] or cause is Cause.PROXY_REJECTS
+        proxy = self.network.proxies[proxy_place].title if held and proxy_place >= 0 else ""
+        reason = self._reason(cause, place=place, words=words, rule=mask, nat=nat)
+        if self.rule_of_service[cell] >= 0 and place.in_cluster and cause is Cause.DELIVERED:
+            reason += f" (kube-proxy: {self.service_rules[self.rule_of_service[cell]]})"
+        if self.leaks[cell]:
+            reason = f"{words}; {reason}"
+        rule = {
+            Cause.POLICY: policy,
+            Cause.EXIT_UNKNOWN: policy,
+            Cause.PROXY_REJECTS: proxy,
+            Cause.NAT_DOWN: nat.title if nat else "",
+        }.get(cause, policy if self.gateway[cell] else mask)
+        return Decision(
+            verdict,
+            cause,
+            reason,
+            rule,
+            seen,
+            sources,
+            policy,
+            exits,
+            mask,
+            translated,
+            nat.title if nat else "",
+            proxy,
+            place.name.lower(),
+            bool(cells.is_same[cell]),
+            bool(self.gateway[cell] and place not in {Place.NODE, Place.POD}),
+        )
+
+    def _seen(
+        self, cell: int, nat: BorderNAT | NAT64 | None, exits: tuple[Any, ...], fixed: str
+    ) -> tuple[Seen, tuple[str, ...]]:
+        """Whose address arrives."""
+        if nat is not None:
+            return Seen.NAT, nat.addresses
+        if self.leaves[cell] == _EXIT:
+            return Seen.GATEWAY, tuple(dict.fromkeys(each.address for each in exits if each.address))
+        if self.leaves[cell] == _NODE or (self.translation is not None and self.translation.translated[cell]):
+            return Seen.NODE, (fixed,) if fixed else ()
+        return Seen.POD, ()
+
+    def _reason(self, cause: Cause, *, place: Place, words: str, rule: str, nat: BorderNAT | NAT64 | None) -> str:
+        """Say why, in words."""
+        family = self.family
+        if cause in {Cause.POLICY, Cause.EXIT_UNKNOWN}:
+            return words
+        if cause is Cause.MASQUERADE_UNKNOWN and rule:
+            return rule
+        if cause is Cause.NAT_DOWN and nat:
+            return f"{nat.title} is down"
+        if cause is not Cause.DELIVERED:
+            return _WORDS[cause].format(family=family)
+        if place in {Place.NODE, Place.POD}:
+            return f"delivered to the {place.name.lower()}{f'; {rule}' if rule else ''}"
+        first = words if words and self.network.gateways else rule or f"no rule rewrites the source in {family}"
+        return f"{first}, then {nat.title}" if nat else first
+
+
+_EXTERNAL_LOCAL: Final = "LoadBalancer eTP Local"
+_VIA_GATEWAY: Final = VERDICTS.index(Verdict.VIA_GATEWAY)
+_LEAK: Final = VERDICTS.index(Verdict.LEAK_FALLTHROUGH)
+_GOES_ON: Final = (_VIA_GATEWAY, _LEAK)
+_DEAD_ENDS: Final = (
+    (Place.SERVICE_RANGE, Verdict.NO_ROUTE, Cause.SERVICE_GAP),
+    (Place.POD_RANGE, Verdict.NO_ROUTE, Cause.POD_GAP),
+    (Place.ON_LINK, Verdict.UNKNOWN, Cause.ON_LINK),
+)
+_WORDS: Final = {
+    Cause.NO_SOURCE: "the pod has no {family} address",
+    Cause.NODE_DOWN: "the pod's own node is down, and the pod with it",
+    Cause.PROXY_REJECTS: "the proxy in the pod captures the other family only, and rejects {family}",
+    Cause.SERVICE_GAP: "a service range holds the address and no Service has it",
+    Cause.POD_GAP: "a pod range holds the address and no pod has it",
+    Cause.DESTINATION_DOWN: "the destination's node is down",
+    Cause.MASQUERADE_UNKNOWN: "unknown because nothing tells which sources nodes masquerade in {family} (masquerades)",
+    Cause.NAT_DOWN: "every border NAT that serves the node in {family} is down",
+    Cause.ON_LINK: "unknown because link-local, loopback and multicast addresses are answered on the node's link",
+    Cause.NODE_WITHOUT_ADDRESS: "the node has no {family} address to send from",
+    Cause.ADDRESSES_UNKNOWN: "unknown because no node's addresses are known (status.addresses)",
+    Cause.NO_DEFAULT_ROUTE: "nodes have no {family} default route",
+    Cause.ROUTE_UNKNOWN: "unknown because nobody said whether nodes have a {family} default route (default_route)",
+    Cause.BORDER_UNKNOWN: "unknown because nobody said which border NATs translate {family} (border)",
+    Cause.NOT_GLOBAL: "the source is not globally reachable, no border NAT translates {family}: no answer comes back",
+    Cause.NO_RETURN: "routers outside do not send answers back to the source: it is in no routed {family} block",
+    Cause.RETURN_UNKNOWN: "unknown because nobody said which {family} blocks are routed back to pods (routed)",
+    Cause.NAT64_UNKNOWN: "unknown because nobody said which NAT64 translators there are (nat64)",
+    Cause.NO_NAT64: "no NAT64 translator takes the prefix of the destination",
+    Cause.NO_LOCAL_ENDPOINT: "the Service's traffic stays on the node (policy Local), and its node has no endpoint",
+    Cause.ENDPOINTS_UNKNOWN: "unknown because the sources of kube-proxy do not say which endpoints it takes",
+    Cause.NODE_UNKNOWN: "unknown because the zone of the node it leaves from decides which border NAT it meets",
+}
+
+
+def _is_global(column: NDArray[Any]) -> Marks:
+    """Say which addresses are globally reachable."""
+    ordinary = np.array([block.is_global is True for block in SPECIAL_PURPOSE] + [True])
+    return ordinary[special_purpose(column)]
+
+
+def _is_local(proxy: KubeProxy, column: NDArray[Any], family: IPFamily) -> Marks:
+    """Say which sources kube-proxy takes for pods of its node; sources are those of pods there."""
+    if proxy.detect_local_mode != "ClusterCIDR":
+        return np.ones(len(column), np.bool_)
+    first = next((text for text in proxy.cluster_cidrs if parse_address(text.partition("/")[0])[0] is family), None)
+    return np.ones(len(column), np.bool_) if first is None else addresses_in(column, [Cidr(first)])
