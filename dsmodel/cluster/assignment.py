@@ -166,12 +166,13 @@ def remove_nodes(cluster: Cluster, nodes: ArrayLike | Sequence[str]) -> Outcome:
     rows, reason = rows_asked(asked, len(cluster.nodes), "nodes")
     keep = np.ones(len(cluster.nodes), np.bool_)
     keep[rows] = False
+    plugin = cluster.network_plugin
     _release_blocks(cluster, rows)
     for blocks in cluster.pod_blocks.values():
         blocks.remove(rows)
-    if cluster.network_plugin is not None:
-        release_pods(cluster.network_plugin, cluster.pods.take(np.flatnonzero(np.isin(cluster.pods["node"], rows))))
-        cluster.network_plugin.remove_nodes(rows)
+    if plugin is not None:
+        release_pods(plugin, cluster.pods.take(np.flatnonzero(np.isin(cluster.pods["node"], rows))))
+        plugin.remove_nodes(rows)
     moved = np.where(keep, np.cumsum(keep, dtype=np.int32) - 1, -1).astype(np.int32)
     staying = (cluster.pods["node"] < 0) | keep[cluster.pods["node"]] if len(keep) else np.ones(0, np.bool_)
     cluster.pods = _moved_pods(cluster, cluster.pods.where(staying), moved)

@@ -29,6 +29,7 @@ from dsmodel.addresses.cidr import IPFamily
 from dsmodel.cluster import assignment, occupancy, service_assignment
 from dsmodel.cluster.checks import findings_table
 from dsmodel.cluster.family_changes import set_family_policy
+from dsmodel.cluster.live_plugins import plugin_from_objects
 from dsmodel.cluster.network_plugins import HOST_LOCAL, plugin_of, runs_node_ipam
 from dsmodel.cluster.objects import LabelSets, NetworkObjects
 from dsmodel.cluster.overview import card_of
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 
     from dsmodel.addresses.cidr import Cidr
     from dsmodel.cluster.outcome import Outcome
-    from dsmodel.cni.contract import NetworkPlugin
+    from dsmodel.cni.contract import Finding, NetworkPlugin
     from dsmodel.kube.config import ClusterConfig
     from dsmodel.pools.ranges import PortRange
 
@@ -169,8 +170,10 @@ class Cluster:
         self.namespace_annotations: Mapping[str, Mapping[str, str]] = {}
         self.allowed_sources = Table(ALLOWED_SOURCES)
         self.node_ipam = ipam
-        # who gives pods their addresses; None for host-local, whose state is pod_blocks
-        self.network_plugin = plugin
+        self._plugin = plugin
+        self._plugin_findings: Sequence[Finding] = ()
+        # the objects the plugin was read from: others are read when somebody asks for it; None where it was given
+        self._plugin_objects: NetworkObjects | None = None
         self.pod_blocks = {family: PodBlocks(family, empty(0, family)) for family in IPFamily}
         self.service_ranges = ServiceRanges(config)
         self.port_range: PortRange = node_port_pool(config)
@@ -244,9 +247,33 @@ class Cluster:
         _check_rows(cluster.pods["node"], cluster.nodes, "pods: node")
         _check_rows(cluster.node_ports["service"], cluster.services, "node_ports: service")
         trouble += occupancy.occupy_all(cluster)
+        cluster._plugin_objects = cluster.objects  # noqa: SLF001 - an instance of this class
         first = findings if findings is not None else Table(FINDINGS)
         cluster.findings = first.append(findings_table(trouble))
         return cluster
+
+    # network plugin ------------------------------------------------------------------------------------------------
+
+    @property
+    def network_plugin(self) -> NetworkPlugin | None:
+        """Who gives pods their addresses; None for host-local, whose state is in `pod_blocks`.
+
+        Of a cluster that was read, the plugin its objects show, read when first asked for.
+        """
+        self._read_plugin()
+        return self._plugin
+
+    @property
+    def plugin_findings(self) -> Sequence[Finding]:
+        """What is unsound about the plugin's objects: severity, rule, object, message."""
+        self._read_plugin()
+        return self._plugin_findings
+
+    def _read_plugin(self) -> None:
+        """Read the plugin from objects that were not looked at yet."""
+        if self._plugin_objects is not None and self.objects is not self._plugin_objects:
+            self._plugin_objects = self.objects
+            self._plugin, self._plugin_findings = plugin_from_objects(self)
 
     # nodes ---------------------------------------------------------------------------------------------------------
 
@@ -555,7 +582,7 @@ class Cluster:
         twin.__dict__.update(self.__dict__)
         twin.node_ipam = copy.deepcopy(self.node_ipam)
         twin.pod_blocks = {family: blocks.copy() for family, blocks in self.pod_blocks.items()}
-        twin.network_plugin = self.network_plugin.copy() if self.network_plugin is not None else None
+        twin.__dict__["_plugin"] = self._plugin.copy() if self._plugin is not None else None
         twin.service_ranges = self.service_ranges.copy()
         twin.port_range = self.port_range.copy()
         return twin

@@ -245,6 +245,19 @@ class NodeRanges:
         for members, grid, rows in self._parts(nodes):
             grid.occupy(rows, ordinals[members])
 
+    def continue_behind_highest(self) -> None:
+        """Put every cursor behind the highest address in use, as a dump does not say where it stands.
+
+        Raises
+        ------
+        None
+            A range with nothing in use starts at its beginning.
+        """
+        for grid in self._grids.values():
+            rows, ordinals = grid.used_slots()
+            last = np.flatnonzero(np.append(rows[1:] != rows[:-1], len(rows) > 0))
+            grid.set_cursor(rows[last], ordinals[last].astype(np.int64) + 1)
+
     def give_back(self, nodes: NDArray[np.integer], ordinals: NDArray[np.integer]) -> NDArray[np.bool_]:
         """Give addresses back; no cursor moves.
 

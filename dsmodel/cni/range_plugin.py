@@ -288,7 +288,7 @@ class RangePlugin:
     def occupy(
         self, nodes: NDArray[np.integer] | Sequence[int], addresses: Mapping[IPFamily, NDArray[Any]]
     ) -> NDArray[np.bool_]:
-        """Mark addresses that pods of a live cluster have.
+        """Mark addresses that pods of a live cluster have; cursors go on behind the highest.
 
         Parameters
         ----------
@@ -313,6 +313,8 @@ class RangePlugin:
             if family in self.ranges:
                 ordinals, inside = self.ranges[family].ordinals(rows, column)
                 self.ranges[family].keep(rows[inside], ordinals[inside])
+                if self.ranges[family].pick == "next":
+                    self.ranges[family].continue_behind_highest()
                 all_inside &= inside
         return all_inside
 

@@ -8,11 +8,17 @@ from hypothesis import strategies as st
 
 import dsmodel as ds
 from dsmodel import Cidr, Cluster, ClusterConfig, errors, examples
+from dsmodel.addresses.arrays import from_integers
+from dsmodel.addresses.cidr import IPFamily
 from dsmodel.cluster.checks import RULES, findings_table
 from dsmodel.cluster.checks.nodes import _start_up
 from dsmodel.cluster.checks.rules import Subject
-from dsmodel.cluster.schema import NODES, PODS, SERVICES
+from dsmodel.cluster.objects import NetworkObjects
+from dsmodel.cluster.schema import ALLOWED_SOURCES, NODES, PODS, SERVICES
 from dsmodel.cluster.table import Table
+from dsmodel.cni import Calico, OVNKubernetes, Whereabouts
+from dsmodel.cni.calico import IPPool
+from dsmodel.cni.whereabouts import read_ranges
 from dsmodel.errors import InvalidConfig
 from dsmodel.io.samples import SAMPLES, sample_path
 from dsmodel.kube.node_ipam import NodeIPAM
@@ -107,6 +113,53 @@ def crowded():
 
 
 # rule -> (cluster with that one fault, further arguments of check)
+def with_plugin(plugin):
+    """Return the sound configuration with three nodes of a plugin."""
+    cluster = Cluster(CONFIG, network_plugin=plugin)
+    cluster.add_nodes(3)
+    return cluster
+
+
+def moved_pod():
+    """Return a cluster one pod of which has an address of no block."""
+    cluster = with_plugin("kubenet")
+    cluster.add_pods([0, 1])
+    column = cluster.pods["pod_ipv4"].copy()
+    column[1] += 1 << 20
+    cluster.pods = cluster.pods.replace({"pod_ipv4": column})
+    return cluster
+
+
+def open_load_balancer(sources):
+    """Return a dual-stack load balancer that lets in some ranges."""
+    cluster = build(services={1: {"type": "LoadBalancer", "external_ipv4": "198.51.100.7",
+                                  "external_ipv6": "2001:db8:1::7"}})  # fmt: skip
+    rows = {"service": np.ones(len(sources), np.int32)}
+    for family, end in ((IPFamily.IPV4, "ipv4"), (IPFamily.IPV6, "ipv6")):
+        cidrs = [cidr if cidr.family is family else None for cidr in map(Cidr, sources)]
+        numbers = [cidr.first if cidr else 0 for cidr in cidrs]
+        rows[f"source_{end}"] = from_integers(numbers, family=family)
+        rows[f"source_{end}_mask"] = np.array([cidr.prefix_length if cidr else 0 for cidr in cidrs], np.uint8)
+        rows[f"has_source_{end}"] = np.array([cidr is not None for cidr in cidrs])
+    cluster.allowed_sources = Table(ALLOWED_SOURCES, rows)
+    return cluster
+
+
+def policy(spec):
+    """Return a NetworkPolicy."""
+    return "NetworkPolicy", "networking.k8s.io/v1", {"podSelector": {}, **spec}
+
+
+def with_objects(*objects):
+    """Return the sound cluster with objects: kind, apiVersion, spec."""
+    cluster = build()
+    cluster.objects = NetworkObjects().adding(
+        {"apiVersion": version, "kind": kind, "metadata": {"name": f"x{place}", "namespace": "default"}, "spec": spec}
+        for place, (kind, version, spec) in enumerate(objects)
+    )
+    return cluster
+
+
 FAULTS = {
     "node-ipam-does-not-start": lambda: (build(change(node_cidr_mask_sizes={"IPv4": 12})), {}),
     "node-pod-cidr-duplicate": lambda: (build(nodes={2: {"pod_cidr_ipv4": "10.244.1.0/24"}}, pods={2: {"node": 1,
@@ -159,6 +212,15 @@ FAULTS = {
     "peer-overlap": lambda: (build(), {"peers": {"site": "192.0.2.0/24"}}),
     "reserved-overlap": lambda: (build(), {"reserved": ["10.96.0.0/12"]}),
     "peers-overlap": lambda: (build(), {"peers": {"a": "172.16.0.0/12", "b": ["172.20.0.0/16"]}}),
+    "pod-outside-plugin-ranges": lambda: (moved_pod(), {}),
+    "plugin-lacks-family": lambda: (with_plugin(Calico([IPPool("p", Cidr("10.244.0.0/16"), 26)])), {}),
+    "plugin-range-over-services": lambda: (with_plugin(Whereabouts(read_ranges({"range": "10.96.0.0/25"}))), {}),
+    "node-without-plugin-range": lambda: (with_plugin(OVNKubernetes("10.244.0.0/23,fd00:10:244::/56")), {}),
+    "load-balancer-sources-one-family": lambda: (open_load_balancer(["10.0.0.0/8", "192.0.2.0/24"]), {}),
+    "network-policy-one-family": lambda: (with_objects(policy({"egress": [{"to": [{"ipBlock": {
+        "cidr": "203.0.113.0/24"}}, {"podSelector": {}}]}]})), {}),
+    "egress-policy-one-family": lambda: (with_objects(("CiliumEgressGatewayPolicy", "cilium.io/v2", {
+        "destinationCIDRs": ["0.0.0.0/0"]})), {}),
 }  # fmt: skip
 # faults that cannot be without another one: the mask of today differs wherever blocks share a unit
 COMPANY = {"node-blocks-share-unit": {"node-mask-differs"}, "node-blocks-lost": {"node-without-pod-cidr"}}

@@ -1,10 +1,10 @@
 """Audit a cluster: every rule in one list, judged now, and what only a dump could show.
 
 Promises that a rule is judged against the cluster as it is, changes since it was read included, that nothing is found
-twice, and that the worst comes first. Findings of the reader that no rule here covers are carried over unless they are
-for information only; they are as old as the reading.
+twice, and that the worst comes first. Findings of the reader, and those about the objects of a network plugin, that no
+rule here covers are carried over unless they are for information only; they are as old as the reading.
 
-What it does not know: firewalls, allow-lists, plugins other than host-local.
+What it does not know: firewalls.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from dsmodel.addresses.cidr import Cidr
+from dsmodel.cluster.checks.allow_lists import ALLOW_LIST_RULES
 from dsmodel.cluster.checks.nodes import NODE_RULES
+from dsmodel.cluster.checks.plugins import PLUGIN_RULES
 from dsmodel.cluster.checks.pods import POD_RULES
 from dsmodel.cluster.checks.ranges import RANGE_RULES
 from dsmodel.cluster.checks.rules import NamedRange, Subject
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RULES", "check", "findings_at_reading"]
 
-RULES = (*NODE_RULES, *POD_RULES, *SERVICE_RULES, *RANGE_RULES)
+RULES = (*NODE_RULES, *POD_RULES, *PLUGIN_RULES, *SERVICE_RULES, *RANGE_RULES, *ALLOW_LIST_RULES)
 
 _COLUMNS = ("severity", "rule", "object", "message", "fix", "source")
 _RANK = {"fatal": 0, "error": 1, "warning": 2, "info": 3}
@@ -141,9 +143,15 @@ def _carried(cluster: Cluster) -> list[tuple[str, str, str, str, str, str]]:
     frame = cluster.findings.to_frame()
     kept = frame[~frame["rule"].isin(judged) & (frame["severity"] != "info")]
     columns = [[str(value) for value in kept[name]] for name in ("severity", "rule", "object", "message", "file")]
+    plugin = cluster.network_plugin
+    source = f"the objects of {plugin.provenance.plugin}" if plugin is not None else "objects of network plugins"
     return [
         (severity, rule, thing, message, "", f"read from {file}" if file else "the reader")
         for severity, rule, thing, message, file in zip(*columns, strict=True)
+    ] + [
+        (severity, rule, thing, message, "", source)
+        for severity, rule, thing, message in cluster.plugin_findings
+        if severity != "info"
     ]
 
 

@@ -18,6 +18,8 @@ from dsmodel.addresses.arrays import argsort, equal, from_integers, mask_prefix,
 from dsmodel.addresses.cidr import IPFamily
 from dsmodel.cluster.checks.repeats import repeated
 from dsmodel.cluster.checks.rules import ENDS, Rule, address_text, cidr_text, each, shared
+from dsmodel.cni.contract import PodCidrRole
+from dsmodel.cni.range_plugin import RangePlugin
 from dsmodel.errors import InvalidConfig
 from dsmodel.kube.node_ipam import NodeIPAM
 
@@ -189,10 +191,16 @@ def _refused_at_start(kind: int) -> Callable[[Subject], list[Breach]]:
     return find
 
 
+def _needs_blocks(subject: Subject) -> bool:
+    """Tell whether nodes need podCIDRs to run pods: not with a plugin that has ranges of its own."""
+    plugin = subject.cluster.network_plugin if subject.places is None else None
+    return plugin is None or plugin.pod_cidr_role in {PodCidrRole.USED, PodCidrRole.BESIDE}
+
+
 def _without_block(subject: Subject) -> list[Breach]:
     """Find nodes that node IPAM owes a block."""
     nodes = subject.cluster.nodes
-    if not subject.cluster.config.cluster_cidrs:
+    if not subject.cluster.config.cluster_cidrs or not _needs_blocks(subject):
         return []
     none = ~(nodes["has_pod_cidr_ipv4"] | nodes["has_pod_cidr_ipv6"])
     return each(np.flatnonzero(none), lambda row: (f"Node/{nodes['name'][row]}", "has no podCIDR"))
@@ -201,7 +209,7 @@ def _without_block(subject: Subject) -> list[Breach]:
 def _one_family(subject: Subject) -> list[Breach]:
     """Find nodes that joined before the cluster had both families."""
     nodes, cidrs = subject.cluster.nodes, subject.cluster.config.cluster_cidrs
-    if len(cidrs) < 2:
+    if len(cidrs) < 2 or not _needs_blocks(subject):
         return []
     one = nodes["has_pod_cidr_ipv4"] ^ nodes["has_pod_cidr_ipv6"]
     one &= _start_up(subject) == _FITS  # others have a finding of their own
@@ -275,8 +283,7 @@ def _above_block(subject: Subject) -> list[Breach]:
     """Compare the pods a kubelet admits with the addresses of the node's block, once for all nodes alike."""
     nodes, admitted = subject.cluster.nodes, admitted_pods(subject)
     found: list[Breach] = []
-    for family, rows, _, lengths in _blocks(subject):
-        usable = subject.cluster.pod_blocks[family].usable()[rows]
+    for family, rows, lengths, usable in _usable(subject):
         over = np.flatnonzero(usable < admitted[rows].astype(np.uint64))
         groups: dict[tuple[str, int, int, int], list[int]] = {}
         for place in over.tolist():
@@ -289,6 +296,23 @@ def _above_block(subject: Subject) -> list[Breach]:
             text = f"{most} pods against {room} usable addresses of a /{length} ({family}; {who})"
             found.append((f"NodePool/{pool}" if pool else f"Node/{first}", text))
     return found
+
+
+def _usable(
+    subject: Subject,
+) -> Iterator[tuple[IPFamily, NDArray[np.intp], NDArray[np.uint8], NDArray[np.uint64]]]:
+    """Yield the nodes with a range of each family, its length and how many pods it serves."""
+    plugin = subject.cluster.network_plugin
+    if plugin is None:
+        for family, rows, _, lengths in _blocks(subject):
+            yield family, rows, lengths, subject.cluster.pod_blocks[family].usable()[rows]
+    elif isinstance(plugin, RangePlugin):
+        for family, (_, each_length) in plugin.node_ranges.items():
+            rows = np.flatnonzero(each_length)
+            serves = np.zeros(129, np.uint64)
+            for length in np.unique(each_length[rows]).tolist():
+                serves[length] = min(plugin.addresses_per_range(family, length), (1 << 64) - 1)
+            yield family, rows, each_length[rows], serves[each_length[rows]]
 
 
 def _too_many_pods(subject: Subject) -> list[Breach]:

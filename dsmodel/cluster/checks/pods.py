@@ -1,7 +1,8 @@
 """Rules about pods: whose addresses they have, in which families, and what host-local's files say of them.
 
-What it does not know: whether a network plugin other than host-local may do what a rule calls unsound. An address is
-never called leaked because a pod shows one family only: a container keeps all its files as long as a pod has one.
+What it does not know: network plugins other than host-local; where one is known, `dsmodel.cluster.checks.plugins` has
+the rule about addresses outside its ranges. An address is never called leaked because a pod shows one family only: a
+container keeps all its files as long as a pod has one.
 
 Sources: ``pkg/kubelet/kubelet_pods.go`` of v1.36.2; ``plugins/ipam/host-local/backend/disk/backend.go`` of
 containernetworking/plugins; containernetworking/plugins#252, k3s-io/k3s#4682, projectcalico/calico#5044.
@@ -46,6 +47,8 @@ def _same_address(subject: Subject) -> list[Breach]:
 
 def _outside_block(subject: Subject) -> list[Breach]:
     """Find addresses that host-local on the pod's node cannot have given."""
+    if subject.places is None and subject.cluster.network_plugin is not None:
+        return []  # the plugin has a rule of its own
     pods, found = subject.cluster.pods, []
     for family, end in ENDS.items():
         holds = pods[f"has_pod_{end}"] & pods["holds_address"]

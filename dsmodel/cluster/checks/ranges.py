@@ -31,7 +31,7 @@ _UNCHECKED = "no component of Kubernetes compares these ranges"
 
 
 def _pod_ranges(subject: Subject) -> list[NamedRange]:
-    """List where pods' addresses come from: cluster CIDRs, and nodes' blocks outside them."""
+    """List where pods' addresses come from: cluster CIDRs, and what nodes and the network plugin have outside them."""
     cluster = subject.cluster
     known = list(cluster.config.cluster_cidrs) if subject.knows("cluster_cidrs") else []
     ranges = [NamedRange("cluster CIDR", str(cidr), cidr) for cidr in known]
@@ -42,6 +42,10 @@ def _pod_ranges(subject: Subject) -> list[NamedRange]:
         rows = rows[~addresses_in(bases[rows], wide)] if wide else rows
         blocks = aggregate(Cidr(cidr_text(bases, lengths, row)) for row in rows.tolist())
         ranges += [NamedRange("node blocks", str(cidr), cidr) for cidr in blocks]
+    if (plugin := cluster.network_plugin) is not None:
+        kind = f"{plugin.provenance.plugin} range"
+        outside = [cidr for cidr in plugin.cidrs if not any(cidr in other for other in known)]
+        ranges += [NamedRange(kind, str(cidr), cidr) for cidr in outside]
     return ranges
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dsmodel.addresses.arrays import family_of, to_integers
+from dsmodel.addresses.arrays import addresses_in, equal, family_of, mask_prefix, to_integers
 from dsmodel.addresses.cidr import Cidr, IPFamily, format_address
 from dsmodel.cluster.schema import FINDINGS
 from dsmodel.cluster.table import Table
@@ -97,16 +97,27 @@ class Subject:
 
     @cached_property
     def inside(self) -> Mapping[IPFamily, NDArray[np.bool_]]:
-        """Whether each pod's address lies in its node's block; False for pods that hold none of their own."""
+        """Whether each pod's address lies in its node's block, or in the ranges of a network plugin without such.
+
+        False for pods that hold none of their own.
+        """
         if self.places is not None:
             return self.places
-        pods, result = self.cluster.pods, {}
+        pods, plugin, result = self.cluster.pods, self.cluster.network_plugin, {}
         for family, end in ENDS.items():
             result[family] = np.zeros(len(pods), np.bool_)
             rows = np.flatnonzero(pods[f"has_pod_{end}"] & pods["holds_address"] & (pods["node"] >= 0))
-            if len(rows):
-                blocks = self.cluster.pod_blocks[family]
-                result[family][rows] = blocks.ordinals(pods["node"][rows], pods[f"pod_{end}"][rows])[1]
+            if not len(rows):
+                continue
+            nodes, column = pods["node"][rows], pods[f"pod_{end}"][rows]
+            if plugin is None:
+                inside = self.cluster.pod_blocks[family].ordinals(nodes, column)[1]
+            elif family in plugin.node_ranges:
+                bases, lengths = (part[nodes] for part in plugin.node_ranges[family])
+                inside = (lengths > 0) & equal(mask_prefix(column, lengths), mask_prefix(bases, lengths))
+            else:
+                inside = addresses_in(column, [cidr for cidr in plugin.cidrs if cidr.family is family])
+            result[family][rows] = inside
         return result
 
     def knows(self, name: str) -> bool:

@@ -1,6 +1,6 @@
 """Rules about Services: cluster IPs, node ports, families, addresses of load balancers, IPAddress objects.
 
-What it does not know: allow-lists such as ``loadBalancerSourceRanges``, which no table holds.
+What it does not know: who may use a load balancer (`dsmodel.cluster.checks.allow_lists`).
 
 Sources: ``pkg/registry/core/service/ipallocator/controller/{repair,repairip}.go``,
 ``pkg/registry/core/service/portallocator/controller/repair.go`` and ``pkg/registry/core/service/storage/alloc.go`` of

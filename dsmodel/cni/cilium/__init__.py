@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dsmodel.cni.cilium.agent import Cilium
 from dsmodel.cni.cilium.cluster_pool import ClusterPool
-from dsmodel.cni.cilium.live import read_cilium
+from dsmodel.cni.cilium.live import read_cilium, read_multi_pool
 from dsmodel.cni.cilium.multi_pool import MultiPool
 
-__all__ = ["Cilium", "ClusterPool", "MultiPool", "read_cilium"]
+__all__ = ["Cilium", "ClusterPool", "MultiPool", "read_cilium", "read_multi_pool"]

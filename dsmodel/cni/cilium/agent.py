@@ -125,7 +125,8 @@ class Cilium(RangePlugin):
         super().__init__(PROVENANCE, rules or agent_rules(families), order=order, pick="scan")
         self.operator = operator
         self._agents_own = 3 if ingress else 2  # router, health
-        self.kept = dict.fromkeys(self.ranges, 0)  # addresses of the agents themselves
+        # ordinals of the agents' own addresses on each node, -1 where the CIDR had none left
+        self._own = {family: np.zeros((0, self._agents_own), np.int64) for family in self.ranges}
 
     @property
     def pod_cidr_role(self) -> PodCidrRole:
@@ -182,7 +183,8 @@ class Cilium(RangePlugin):
         KeyError
             Cilium does not serve the family here.
         """
-        return np.maximum(super().used_by_pods(family) - self._agents_own, 0)
+        own: NDArray[np.int64] = np.count_nonzero(self._own[family] >= 0, axis=1)
+        return super().used_by_pods(family) - own
 
     def join(self, nodes: JoiningNodes) -> NDArray[np.bool_]:
         """Let nodes join with the operator's CIDRs, or in kubernetes mode with their podCIDRs.
@@ -247,10 +249,43 @@ class Cilium(RangePlugin):
             Columns of different lengths.
         """
         nodes = super().add_ranges(columns)
-        for family, ranges in self.ranges.items():
-            taken = ranges.take(np.repeat(nodes, self._agents_own))[1]
-            self.kept[family] += int(np.count_nonzero(taken))
+        for family in self.ranges:
+            self._own[family] = np.concatenate((self._own[family], self._take_own(family, nodes)))
         return nodes
+
+    def occupy(
+        self, nodes: NDArray[np.integer] | Sequence[int], addresses: Mapping[IPFamily, NDArray[Any]]
+    ) -> NDArray[np.bool_]:
+        """Mark addresses that pods of a live cluster have; the agents' own, which are not known, give way to them.
+
+        Parameters
+        ----------
+        nodes : array of integers, shape (pods,)
+            The node of each pod.
+        addresses : mapping of IPFamily to address column, shape (pods,)
+            What each pod has.
+
+        Returns
+        -------
+        ndarray of bool, shape (pods,)
+            Whether every address lies in its node's CIDR.
+
+        Raises
+        ------
+        InvalidInput
+            A node that is not there.
+        """
+        busy = np.unique(node_rows(nodes, self.nodes))
+        for family, ranges in self.ranges.items():
+            own = self._own[family][busy]
+            held = own >= 0
+            ranges.give_back(np.repeat(busy, held.sum(axis=1)), own[held])
+        inside = super().occupy(nodes, addresses)
+        for family in self.ranges:
+            own = self._own[family].copy()
+            own[busy] = self._take_own(family, busy)
+            self._own[family] = own
+        return inside
 
     def remove_nodes(self, nodes: NDArray[np.integer] | Sequence[int]) -> None:
         """Let nodes leave; the operator takes their CIDRs back.
@@ -267,8 +302,8 @@ class Cilium(RangePlugin):
         """
         rows = node_rows(nodes, self.nodes)
         columns = {f: (r.bases[rows], r.prefix_lengths[rows]) for f, r in self.ranges.items()}
-        for family, ranges in self.ranges.items():
-            self.kept[family] -= int(np.minimum(ranges.used()[rows], np.uint64(self._agents_own)).sum())
+        for family, own in self._own.items():
+            self._own[family] = np.delete(own, rows, axis=0)
         if self.operator is not None:
             self._give_back(columns)
         super().remove_nodes(rows)
@@ -288,7 +323,7 @@ class Cilium(RangePlugin):
         """
         lines = self.operator.usage() if self.operator else []
         for use in super().usage():
-            kept = self.kept[use.ip_family]
+            kept = int(np.count_nonzero(self._own[use.ip_family] >= 0))
             lines.append(replace(use, usable=use.usable - kept, used=use.used - kept, reserved=use.reserved + kept))
         return lines
 
@@ -307,8 +342,13 @@ class Cilium(RangePlugin):
         """
         twin = super().copy()
         twin.operator = self.operator.copy() if self.operator else None
-        twin.kept = dict(self.kept)
+        vars(twin)["_own"] = dict(self._own)
         return twin
+
+    def _take_own(self, family: IPFamily, nodes: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Take the agents' own addresses of some nodes; -1 where there is none."""
+        ordinals, ok = self.ranges[family].take(np.repeat(nodes, self._agents_own))
+        return np.where(ok, ordinals.astype(np.int64), -1).reshape(-1, self._agents_own)
 
     def _give_back(self, columns: Mapping[IPFamily, tuple[NDArray[Any], NDArray[np.uint8]]]) -> None:
         """Return nodes' CIDRs to the operator."""

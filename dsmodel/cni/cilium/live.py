@@ -17,22 +17,27 @@ import numpy as np
 
 from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.cni.cilium.agent import Cilium
+from dsmodel.cni.cilium.multi_pool import MultiPool, read_pool
 from dsmodel.cni.node_ranges import pod_cidr_columns
 from dsmodel.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
     from dsmodel.cni.cilium.cluster_pool import ClusterPool
     from dsmodel.cni.contract import Finding
 
-__all__ = ["read_cilium", "watermark_needed"]
+__all__ = ["read_cilium", "read_multi_pool", "watermark_needed"]
 
 
 def read_cilium(
-    objects: Iterable[Mapping[str, Any]], *, operator: ClusterPool | None = None, ingress: bool = False
+    objects: Iterable[Mapping[str, Any]],
+    *,
+    operator: ClusterPool | None = None,
+    ingress: bool = False,
+    nodes: Sequence[str] | None = None,
 ) -> tuple[Cilium, list[str], list[Finding]]:
     """Build the model of a live cluster from its CiliumNodes.
 
@@ -44,6 +49,9 @@ def read_cilium(
         With the CIDRs of the operator's configuration; what nodes have is occupied in it.
     ingress : bool
         The ingress controller takes an address too.
+    nodes : sequence of str, optional
+        Names of the Node objects, in the order the model shall have: a CiliumNode of no Node is a finding then, and
+        its CIDRs stay taken. The CiliumNodes in their order if not given.
 
     Returns
     -------
@@ -71,6 +79,13 @@ def read_cilium(
             texts.append(_pod_cidrs(each, names[-1], findings))
             findings.extend(_complaints(each, names[-1]))
     cidrs = [[Cidr(text, host_bits="mask") for text in row] for row in texts]
+    held = [cidr for row in cidrs for cidr in row]
+    if nodes is not None:
+        found = dict(zip(names, cidrs, strict=True))
+        dead = sorted(set(found) - set(nodes))
+        findings.extend(_dead_node(name, found[name]) for name in dead if found[name])
+        names, cidrs = list(nodes), [found.get(name, []) for name in nodes]
+        texts = [[str(cidr) for cidr in row] for row in cidrs]
     families = [family for family in IPFamily if any(cidr.family is family for row in cidrs for cidr in row)]
     if not families:
         raise InvalidInput(
@@ -84,11 +99,83 @@ def read_cilium(
     cilium = Cilium(families, operator=operator, ingress=ingress)
     if operator is not None:
         for family in families:
-            outside = operator.occupy(family, [cidr for row in cidrs for cidr in row if cidr.family is family])
+            outside = operator.occupy(family, [cidr for cidr in held if cidr.family is family])
             text = "lies in no cluster-pool CIDR of the operator: left from another configuration"
             findings.extend(("warning", "cilium-cidr-outside-pool", f"CIDR/{cidr}", text) for cidr in outside)
     cilium.add_ranges(pod_cidr_columns(texts))
     return cilium, names, sorted(findings)
+
+
+def read_multi_pool(
+    objects: Iterable[Mapping[str, Any]], *, names: Sequence[str], pool: str = "default"
+) -> tuple[MultiPool, list[Finding]]:
+    """Build the model of one pool of a live cluster in multi-pool mode.
+
+    Parameters
+    ----------
+    objects : iterable of mapping
+        CiliumPodIPPools and CiliumNodes as kubectl prints them; lists are looked into, other kinds skipped.
+    names : sequence of str
+        The nodes, in the order of the model; one without a CiliumNode has nothing.
+    pool : str, default "default"
+        Name of the CiliumPodIPPool.
+
+    Returns
+    -------
+    tuple of MultiPool, list of (severity, rule, object, message)
+        The model with the CIDRs nodes have, nothing of them in use; and findings.
+
+    Raises
+    ------
+    InvalidInput
+        There is no such pool.
+    InvalidField
+        It breaks a rule; names the path.
+
+    Examples
+    --------
+    >>> node = {"kind": "CiliumNode", "metadata": {"name": "a"},
+    ...     "spec": {"ipam": {"pools": {"allocated": [{"pool": "default", "cidrs": ["10.0.0.32/27"]}]}}}}
+    >>> pool = {"kind": "CiliumPodIPPool", "metadata": {"name": "default"},
+    ...     "spec": {"ipv4": {"cidrs": ["10.0.0.0/24"], "maskSize": 27}}}
+    >>> read_multi_pool([pool, node], names=["b", "a"])[0].node_cidrs(IPFamily.IPV4)
+    [[], ['10.0.0.32/27']]
+    """
+    rows = _flat(objects)
+    pools = dict(read_pool(each) for each in rows if each.get("kind") == "CiliumPodIPPool")
+    if pool not in pools:
+        raise InvalidInput(f"CiliumPodIPPool {pool!r} is not among {sorted(pools)}")
+    findings: list[Finding] = []
+    model, places = MultiPool(pools[pool], nodes=len(names)), {name: place for place, name in enumerate(names)}
+    for each in rows:
+        name = str((each.get("metadata") or {}).get("name", ""))
+        if each.get("kind") != "CiliumNode":
+            continue
+        findings.extend(_complaints(each, name))
+        cidrs = _allocated(each, name, pool, findings)
+        if name not in places:
+            if cidrs:
+                findings.append(_dead_node(name, cidrs))
+            for cidr in cidrs:
+                model.operator.occupy(cidr.family, [cidr])
+            continue
+        text = f"is none of pool {pool}: left from another configuration"
+        strangers = model.adopt(places[name], cidrs)
+        findings.extend(("warning", "cilium-cidr-outside-pool", f"CIDR/{cidr}", text) for cidr in strangers)
+    return model, sorted(findings)
+
+
+def _allocated(node: Mapping[str, Any], name: str, pool: str, findings: list[Finding]) -> list[Cidr]:
+    """Return the CIDRs a node has of a pool, as far as they can be read."""
+    pools = ((node.get("spec") or {}).get("ipam") or {}).get("pools") or {}
+    entries = [each.get("cidrs") or () for each in pools.get("allocated") or () if each.get("pool") == pool]
+    return [Cidr(text, host_bits="mask") for text in _readable([t for row in entries for t in row], name, findings)]
+
+
+def _dead_node(name: str, cidrs: Sequence[Cidr]) -> Finding:
+    """Report a CiliumNode that keeps CIDRs for a node that is gone (cilium/cilium#17837)."""
+    text = f"is no Node and keeps {', '.join(map(str, cidrs))}: nobody gets these CIDRs until it is deleted"
+    return "warning", "cilium-node-without-node", f"CiliumNode/{name}", text
 
 
 def _flat(objects: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -101,8 +188,13 @@ def _flat(objects: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 def _pod_cidrs(node: Mapping[str, Any], name: str, findings: list[Finding]) -> list[str]:
     """Return the CIDRs of a node that can be read."""
+    return _readable(((node.get("spec") or {}).get("ipam") or {}).get("podCIDRs") or (), name, findings)
+
+
+def _readable(texts: Iterable[object], name: str, findings: list[Finding]) -> list[str]:
+    """Return the texts that are CIDRs; the others are findings."""
     good = []
-    for text in ((node.get("spec") or {}).get("ipam") or {}).get("podCIDRs") or ():
+    for text in texts:
         try:
             Cidr(str(text), host_bits="mask")
         except InvalidInput as error:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from dsmodel.addresses.arrays import argsort, search_sorted, to_integers
+from dsmodel.addresses.arrays import argsort, from_integers, search_sorted, to_integers
 from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.cni.cilium.agent import PROVENANCE, agent_rules
 from dsmodel.cni.cilium.cluster_pool import ClusterPool
@@ -177,6 +177,8 @@ class MultiPool:
         What the pool hands to nodes; `read_pool` makes it from a CiliumPodIPPool.
     pre_allocate : int
         Addresses each agent holds ready, by family.
+    nodes : int
+        Nodes that are there already and have nothing yet; `adopt` gives them what they have.
 
     Raises
     ------
@@ -192,13 +194,13 @@ class MultiPool:
     (31, [['10.0.0.0/27', '10.0.0.64/27'], ['10.0.0.32/27']])
     """
 
-    def __init__(self, operator: ClusterPool, *, pre_allocate: int = _PRE_ALLOCATE) -> None:
+    def __init__(self, operator: ClusterPool, *, pre_allocate: int = _PRE_ALLOCATE, nodes: int = 0) -> None:
         self.operator, self.pre_allocate = operator, pre_allocate
         families = [family for family in IPFamily if family in operator.sets]
         rules = agent_rules(families)
         self.ranges = {family: NodeRanges(family, rules[family], pick="scan") for family in families}
         self._owner = {family: np.zeros(0, np.int64) for family in families}
-        self._nodes = 0
+        self._nodes = nodes
 
     @property
     def provenance(self) -> Provenance:
@@ -355,6 +357,72 @@ class MultiPool:
             cidrs, known = self._find(family, column)
             ordinals, inside = self.ranges[family].ordinals(cidrs[known], column[known])
             self.ranges[family].give_back(cidrs[known][inside], ordinals[inside])
+
+    def adopt(self, node: int, cidrs: Sequence[Cidr]) -> list[Cidr]:
+        """Take over CIDRs that a node of a live cluster has.
+
+        Parameters
+        ----------
+        node : int
+            Which.
+        cidrs : sequence of Cidr
+            ``spec.ipam.pools.allocated[].cidrs`` of its CiliumNode.
+
+        Returns
+        -------
+        list of Cidr
+            Those that are none of the pool's: another length, outside it, or of a family it does not have.
+
+        Raises
+        ------
+        None
+            Every CIDR has an answer.
+        """
+        strangers = []
+        for cidr in cidrs:
+            is_own = cidr.family in self.ranges and cidr.prefix_length == self.operator.mask_sizes[cidr.family]
+            if not is_own or self.operator.occupy(cidr.family, [cidr]):
+                strangers.append(cidr)
+                continue
+            base, length = from_integers([cidr.first], family=cidr.family), np.array([cidr.prefix_length], np.uint8)
+            self.ranges[cidr.family].add(base, length)
+            self._owner[cidr.family] = np.append(self._owner[cidr.family], node)
+        return strangers
+
+    def occupy(
+        self, nodes: NDArray[np.integer] | Sequence[int], addresses: Mapping[IPFamily, NDArray[Any]]
+    ) -> NDArray[np.bool_]:
+        """Mark addresses that pods of a live cluster have.
+
+        Parameters
+        ----------
+        nodes : array of integers, shape (pods,)
+            The node of each pod; an address is known without it.
+        addresses : mapping of IPFamily to address column, shape (pods,)
+            What each pod has.
+
+        Returns
+        -------
+        ndarray of bool, shape (pods,)
+            Whether every address lies in a CIDR that a node has.
+
+        Raises
+        ------
+        InvalidAddress
+            A column is of the other family.
+        """
+        all_inside = np.ones(len(nodes), np.bool_)
+        for family, column in addresses.items():
+            if family not in self.ranges:
+                continue
+            if not len(self.ranges[family]):
+                return np.zeros(len(nodes), np.bool_)
+            cidrs, known = self._find(family, column)
+            ordinals, inside = self.ranges[family].ordinals(cidrs, column)
+            inside &= known
+            self.ranges[family].keep(cidrs[inside], ordinals[inside])
+            all_inside &= inside
+        return all_inside
 
     def shrink(self) -> int:
         """Let agents give back CIDRs that stand empty, from the end of their lists, while enough stays free.
