@@ -15,7 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dsmodel import cni, errors, kube, plots, reports, widgets
+    from dsmodel import cni, errors, kube, plots, reports, testing, widgets
     from dsmodel.addresses.arrays import addresses_in
     from dsmodel.addresses.cidr import Cidr, IPFamily
     from dsmodel.addresses.text import format_addresses, parse_addresses
@@ -82,6 +82,7 @@ __all__ = [
     "read_manifests",
     "reports",
     "sweep",
+    "testing",
     "verify",
     "widgets",
     "write_manifests",
@@ -125,6 +126,7 @@ _DOORS = {
     "read_manifests": "io.manifests",
     "reports": "",
     "sweep": "planning.sweeps",
+    "testing": "",
     "verify": "cluster.verification",
     "widgets": "",
     "write_manifests": "io.manifests",

@@ -160,6 +160,17 @@ class TableSchema:
                 return column
         raise InvalidInput(f"table {self.name} has no column {name!r}; it has {', '.join(self.names)}")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process by name, so that a declared schema stays the same one there."""
+        declared = globals().get(self.name.upper())
+        return (_declared, (self.name,)) if declared is self else (TableSchema, (self.name, self.columns))
+
+
+def _declared(name: str) -> TableSchema:
+    """Return the schema of a name."""
+    schema: TableSchema = globals()[name.upper()]
+    return schema
+
 
 def _text(name: str, path: str, meaning: str) -> Column:
     return Column(name, TEXT, path, meaning, null="empty text", default="")

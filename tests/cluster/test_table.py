@@ -1,5 +1,7 @@
 """Tables: what they refuse, share and write into frames."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import dsmodel as ds
 from dsmodel.addresses.arrays import IPV6_DTYPE
 from dsmodel.cluster.block_column import BlockColumn
 from dsmodel.cluster.schema import FINDINGS, NODE_PORTS, NODES, PODS, SERVICES
@@ -207,3 +210,9 @@ def test_arrays_shared_by_columns_stay_shared():
     assert picked.stored("pod_ipv6").rows is picked["node"]
     assert picked.stored("pod_ipv6").ordinals is picked.stored("pod_ipv4").ordinals
     assert table.nbytes < 5 * 100 + 200
+
+
+def test_a_cluster_that_has_been_to_another_process_is_as_good_as_new() -> None:
+    cluster = pickle.loads(pickle.dumps(ds.examples.nearly_full()))  # noqa: S301 - our own bytes
+    assert cluster.nodes.schema is NODES
+    assert cluster.add_services(3).granted == ds.examples.nearly_full().add_services(3).granted

@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-EXTRAS = ("notebook", "parquet", "numba", "dask", "explore", "docs", "test", "bench")
+EXTRAS = ("notebook", "parquet", "numba", "dask", "parallel", "explore", "docs", "test", "bench")
 # conda-forge's name where it is not the name on the Python index
 CONDA_NAMES = {"build": "python-build"}
 
