@@ -8,6 +8,7 @@ What it does not know: fragmentation. Any free address serves any pod.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,6 +68,17 @@ def served_nodes(moved: Sequence[NDArray[Any]], kinds: Sequence[str], more_nodes
     return served
 
 
+@dataclass(eq=False)
+class _Watched:
+    """A pool that is not full yet everywhere: where it stands, its room, what demand takes and gives, and where not."""
+
+    place: int
+    room: float
+    takes: list[tuple[int, float]]
+    gives: list[tuple[int, float]]
+    alive: NDArray[np.bool_]
+
+
 class FirstPassage:
     """Watches pools; `observe` takes what each step brought.
 
@@ -88,28 +100,29 @@ class FirstPassage:
     >>> passage = FirstPassage([pool], ["nodes"], np.inf, n=2)
     >>> for moved in ([1, 2], [2, 4], [3, 5]):
     ...     passage.observe([np.array(moved)])
-    >>> passage.first.tolist()
-    [[4, 2]]
+    >>> passage.first.tolist()  # the other is not full yet
+    [[2147483647, 2]]
     """
 
     def __init__(self, capacities: Sequence[Capacity], kinds: Sequence[str], more_nodes: float, *, n: int) -> None:
         self._kinds, self._more_nodes = kinds, more_nodes
-        self.first: NDArray[np.int32] = np.zeros((len(capacities), n), np.int32)
+        self._several = sum(kind == "nodes" for kind in kinds) > 1
+        self.first: NDArray[np.int32] = np.full((len(capacities), n), np.iinfo(np.int32).max, np.int32)
         self._observed = 0
-        self._watched: list[tuple[int, float, list[tuple[int, float]], list[tuple[int, float]]]] = []
-        self._alive: dict[int, NDArray[np.bool_]] = {}
+        self._watched: list[_Watched] = []
         self._flag = np.empty(n, np.bool_)
         for place, capacity in enumerate(capacities):
-            room = capacity.usable - capacity.used if capacity.usable is not None else np.inf
-            if capacity.is_bounded and not capacity.is_full:
-                takes = [(stream, float(capacity.takes[stream])) for stream in np.flatnonzero(capacity.takes).tolist()]
-                gives = [(stream, float(capacity.gives[stream])) for stream in np.flatnonzero(capacity.gives).tolist()]
-                self._watched.append((place, max(room * _NEARLY, _NOTHING), takes, gives))
-                self._alive[place] = np.ones(n, np.bool_)
-        self.first[[place for place, *_ in self._watched]] = 1  # not full today
-        self.first[[place for place, capacity in enumerate(capacities) if not capacity.is_bounded]] = np.iinfo(
-            np.int32
-        ).max
+            if capacity.usable is None or not capacity.is_bounded:
+                continue
+            if capacity.is_full:
+                self.first[place] = 0
+                continue
+            room = max((capacity.usable - capacity.used) * _NEARLY, _NOTHING)
+            takes, gives = (
+                [(stream, float(amounts[stream])) for stream in np.flatnonzero(amounts).tolist()]
+                for amounts in (capacity.takes, capacity.gives)
+            )
+            self._watched.append(_Watched(place, room, takes, gives, np.ones(n, np.bool_)))
 
     def observe(self, moved: Sequence[NDArray[Any]]) -> None:
         """Look at the pools after a step.
@@ -125,22 +138,33 @@ class FirstPassage:
             Every step can be looked at.
         """
         self._observed += 1
-        if any(gives for *_, gives in self._watched):
-            served = served_nodes(moved, self._kinds, self._more_nodes)
-        for place, room, takes, gives in self._watched:
-            alive = self._alive[place]
-            if len(takes) == 1 and not gives:
-                stream, cost = takes[0]
-                np.less(moved[stream], room / cost, out=self._flag)
+        most = [float(column.max()) for column in moved]
+        least = self._least_served(moved)
+        served: list[NDArray[Any]] | None = None
+        for watched in self._watched:
+            # two numbers a demand tell that a pool is full nowhere, as it is on nearly all days
+            bound = sum(cost * most[stream] for stream, cost in watched.takes)
+            if bound - sum(more * least[stream] for stream, more in watched.gives) < watched.room:
+                continue
+            if len(watched.takes) == 1 and not watched.gives:
+                stream, cost = watched.takes[0]
+                np.less(moved[stream], watched.room / cost, out=self._flag)
             else:
-                taken = _weighted(moved, takes)
-                if gives:
-                    taken = taken - _weighted(served, gives)
-                np.less(taken, room, out=self._flag)
-            alive &= self._flag
-            self.first[place] += alive
+                served = served if served is not None else served_nodes(moved, self._kinds, self._more_nodes)
+                taken = _weighted(moved, watched.takes) - _weighted(served, watched.gives)
+                np.less(taken, watched.room, out=self._flag)
+            self.first[watched.place][watched.alive & ~self._flag] = self._observed
+            watched.alive &= self._flag
         if self._observed % _LOOK == 0:
-            self._watched = [watched for watched in self._watched if self._alive[watched[0]].any()]
+            self._watched = [watched for watched in self._watched if watched.alive.any()]
+
+    def _least_served(self, moved: Sequence[NDArray[Any]]) -> list[float]:
+        """Give for each demand a number that no trajectory falls below, of nodes those that blocks allow."""
+        given = {stream for watched in self._watched for stream, _ in watched.gives}
+        least = [float(column.min()) if stream in given else 0.0 for stream, column in enumerate(moved)]
+        # nodes of several parts are cut in proportion, which leaves at least none
+        most = 0.0 if self._several and self._more_nodes < np.inf else self._more_nodes
+        return [min(low, most) if kind == "nodes" else low for low, kind in zip(least, self._kinds, strict=True)]
 
 
 def _weighted(moved: Sequence[NDArray[Any]], terms: list[tuple[int, float]]) -> Any:

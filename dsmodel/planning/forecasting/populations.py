@@ -174,7 +174,8 @@ class Population:
         self._only_grows = law == "gaussian" and not falls
         self._errors = self._drawn_errors()
         self._draw = np.empty(n, np.float32)
-        self._work = np.empty(n, self._dtype)
+        self._present = np.empty(n, self._dtype)
+        self._variance = np.empty(n, np.float32)
         self._extra = np.zeros(n, self._dtype) if self._has_bursts else None
         self._bursts = [] if self._extra is None else self._drawn_bursts()
         self.arrived: NDArray[np.int64] = np.zeros(0, np.int64)
@@ -216,7 +217,7 @@ class Population:
     def _advance_steadily(self, step: int) -> None:
         """Add the same mean and a normal of the same spread everywhere."""
         arrivals = self.schedule.arrivals[step]
-        spread = arrivals**0.5 if self._spread is None else self._spread
+        spread = float(arrivals) ** 0.5 if self._spread is None else self._spread
         mean = arrivals + self.schedule.added[step]
         if spread:
             self._rng.standard_normal(dtype=np.float32, out=self._draw)
@@ -227,26 +228,34 @@ class Population:
         np.maximum(self._state, -self.initial, out=self._state)
 
     def _advance_dynamically(self, step: int) -> None:
-        """Add what depends on how many there are."""
-        schedule, kind, present = self.schedule, self._dtype, self._work
+        """Add what depends on how many there are: mean a + (c - l) p, variance a + (c + l (1 - l)) p."""
+        schedule, kind, present = self.schedule, self._dtype, self._present
         np.add(self._state, kind(self.initial), out=present)
-        arrivals: Any = schedule.arrivals[step]
-        ratio: Any = self._compound * schedule.season[step]
+        arrivals: Any = kind(schedule.arrivals[step])
+        compound: Any = kind(self._compound * schedule.season[step])
         if self._errors is not None:
-            arrivals = np.maximum(arrivals + self._errors[0] * (schedule.step_days * schedule.season[step]), 0)
-            ratio = ratio + self._errors[1] * schedule.season[step]
-        arrivals = arrivals + ratio * present
+            season = schedule.season[step]
+            per_day, ratio = self._errors
+            arrivals = np.maximum(arrivals + per_day * kind(schedule.step_days * season), kind(0))
+            compound = compound + ratio * kind(season)
+        leaving = kind(self._leaving)
         if self._law == "gaussian":
-            variance = np.maximum(arrivals, 0) if self._spread is None else kind(self._spread**2)
-            if self._leaving:
-                variance = variance + kind(self._leaving * (1 - self._leaving)) * present
             self._rng.standard_normal(dtype=np.float32, out=self._draw)
-            self._draw *= np.sqrt(variance, dtype=np.float32)
+            variance = self._variance
+            if self._spread is None:
+                np.multiply(present, compound + leaving * (1 - leaving), out=variance)
+                variance += arrivals
+            else:
+                np.multiply(present, leaving * (1 - leaving), out=variance)
+                variance += kind(self._spread**2)
+            if self._errors is not None:
+                np.maximum(variance, 0, out=variance)  # a rate drawn below 0
+            np.sqrt(variance, out=variance)
+            self._draw *= variance
             self._state += self._draw
-        if self._leaving:
-            present *= kind(self._leaving)
-            self._state -= present
-        self._state += arrivals + schedule.added[step]
+        present *= compound - leaving
+        present += arrivals + kind(schedule.added[step])
+        self._state += present
         np.maximum(self._state, -self.initial, out=self._state)
 
     def _advance_exact(self, step: int) -> None:
@@ -275,14 +284,17 @@ class Population:
     def _has_bursts(self) -> bool:
         return bool(self.growth.bursts)
 
-    def _drawn_errors(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    def _drawn_errors(self) -> tuple[NDArray[Any], NDArray[Any]] | None:
         """Draw what is not known about the rates, once for each trajectory."""
         growth = self.growth
         if self._law == "expected" or not (growth.per_day_error or growth.compound_error):
             return None
         normals = self._rng.standard_normal((2, self.n))
         days = self.schedule.step_days
-        return normals[0] * growth.per_day_error, normals[1] * (growth.compound_error * days)
+        kind = np.float32 if self._law == "gaussian" else np.float64
+        return (normals[0] * growth.per_day_error).astype(kind), (normals[1] * growth.compound_error * days).astype(
+            kind
+        )
 
     def _drawn_bursts(self) -> list[tuple[int, NDArray[np.intp], NDArray[np.intp], int]]:
         """Draw when random bursts start: for each kind, trajectories by step and offsets."""

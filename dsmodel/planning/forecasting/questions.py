@@ -206,12 +206,7 @@ def trouble_of(question: Question) -> Iterator[Finding]:
             )  # fmt: skip
         yield from _too_large(question, place, each, name)
     for capacity in question.capacities:
-        if (
-            capacity.is_bounded
-            and capacity.enforced
-            and capacity.takes.any()
-            and capacity.used >= (capacity.usable or 0)
-        ):
+        if capacity.is_bounded and capacity.enforced and capacity.takes.any() and capacity.is_full:
             yield (
                 "error", "pool-full-today", capacity.title,
                 f"{capacity.used:,} asked of {capacity.usable:,}; it is full before demand grows",
