@@ -29,6 +29,7 @@ _CLUSTER = BELOW["cluster"]
 BELOW |= {name: _CLUSTER | {name} for name in ("graph", "io", "planning")}
 BELOW["reports"] = _CLUSTER | {"graph", "planning", "reports"}
 BELOW["plots"] = {"errors", "addresses", "reports", "plots"}
+BELOW["testing"] = BELOW["reports"] | {"io", "testing"}  # assertions for suites of one's own; nothing reads it
 BELOW["widgets"] = BELOW["reports"] | {"plots", "widgets"}
 BELOW["data"] = set()
 BELOW["cli"] = {*BELOW["widgets"], "io", "cli", "data", "__version__"}
@@ -51,6 +52,7 @@ HOMES = {
         "planning/",
         "reports/",
         "plots",
+        "testing.py",
         "widgets/",
         "cli",
         "kube/flags.py",
