@@ -25,7 +25,6 @@ from dsmodel.cli.terminal import (
     records,
     save,
     tell,
-    width_of_terminal,
 )
 
 if TYPE_CHECKING:
@@ -92,7 +91,5 @@ def _rendered(frame: pd.DataFrame, layout: str, sources: tuple[str, ...]) -> str
     if layout == "json":
         document = {"schema": JSON_SCHEMA, "version": __version__, "sources": sources, "sweep": records(frame)}
         return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    from dsmodel.reports import tables
-
     shown = frame if (frame["error"] != "").any() else frame.drop(columns="error")
-    return tables.usage(shown, width=width_of_terminal()) + "\n"
+    return shown.to_string(index=False, na_rep="-", float_format="{:.3g}".format) + "\n"
