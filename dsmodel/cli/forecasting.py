@@ -220,11 +220,8 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 
 def _draw(answer: _Answer, path: Path) -> None:
     """Write the fan of the pool that binds first."""
-    import matplotlib as mpl
-
     from dsmodel import plots, reports
 
-    mpl.use("Agg")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(plots.png(plots.fan(reports.fans(answer.forecast)), dpi=144))
+    plots.save_fan(reports.fans(answer.forecast), path)
     tell([path])

@@ -15,7 +15,7 @@ from dsmodel.plots.bars import (
     save,
     utilization,
 )
-from dsmodel.plots.fans import binding_shares, fan, fan_text
+from dsmodel.plots.fans import binding_shares, fan, fan_text, save_fan
 from dsmodel.plots.maps import address_map, address_map_text
 from dsmodel.plots.pictures import png
 
@@ -33,5 +33,6 @@ __all__ = [
     "limits",
     "png",
     "save",
+    "save_fan",
     "utilization",
 ]

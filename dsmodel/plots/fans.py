@@ -7,22 +7,23 @@ families also differ in line style and hatching.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from dsmodel.errors import InvalidInput
 from dsmodel.reports import presentation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-__all__ = ["binding_shares", "fan", "fan_text"]
+__all__ = ["binding_shares", "fan", "fan_text", "save_fan"]
 
 _WIDTH = 7.0  # inches: the text column of a notebook
 _HEIGHT = 3.9  # inches of a fan
@@ -180,6 +181,30 @@ def binding_shares(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.set_xlabel("of trajectories in which it is full first", size=_TEXT_SIZE, color=_QUIET)
     ax.set_title("What runs out first", loc="left", size=_TEXT_SIZE + 2, weight="bold", color=_INK)
     return ax
+
+
+def save_fan(frame: pd.DataFrame, path: str | Path | BinaryIO, *, pool: str | None = None) -> None:
+    """Write a fan as PNG, without a display and without a date of its making inside.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As `dsmodel.reports.fans` returns it.
+    path : str, path or binary file
+        Where the PNG goes; a file of that name is replaced.
+    pool : str, optional
+        As of `fan`.
+
+    Raises
+    ------
+    InvalidInput
+        If the frame has no such pool, or no row; nothing is written then.
+    OSError
+        If the file cannot be written.
+    """
+    figure = Figure(figsize=(_WIDTH, _HEIGHT))
+    fan(frame, pool=pool, ax=_axes(figure, keys=_of_pool(frame, pool)["ip_family"].nunique()))
+    figure.savefig(path, format="png", dpi=144, metadata={"Software": None}, facecolor="white")
 
 
 def _of_pool(frame: pd.DataFrame, pool: str | None) -> pd.DataFrame:

@@ -142,3 +142,13 @@ def test_what_cannot_be_drawn_is_named(answers):
         plots.fan(frame, pool="clouds")
     with pytest.raises(InvalidInput, match="nothing to draw"):
         plots.fan(frame.iloc[:0])
+
+
+def test_a_fan_is_saved_without_a_display(answers, tmp_path):
+    frame, path = reports.fans(answers["mixed"]), tmp_path / "fan.png"
+    plots.save_fan(frame, path, pool="node ports")
+    assert path.read_bytes()[1:4] == b"PNG"
+    assert plt.get_fignums() == []
+    with pytest.raises(InvalidInput):
+        plots.save_fan(frame, tmp_path / "none.png", pool="clouds")
+    assert not (tmp_path / "none.png").exists()
