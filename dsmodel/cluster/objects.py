@@ -69,7 +69,8 @@ class LabelSets:
         Parameters
         ----------
         mappings : iterable of mapping of str to str, or None
-            Labels of each object; ``{}`` for one without labels, None where they are not known.
+            Labels of each object; ``{}`` for one without labels, None where they are not known. Kept as they are, so
+            do not change them afterwards.
 
         Returns
         -------
@@ -97,7 +98,7 @@ class LabelSets:
         Parameters
         ----------
         mappings : iterable of mapping of str to str, or None
-            Labels of each further object.
+            Labels of each further object, kept as they are.
 
         Returns
         -------
@@ -117,18 +118,17 @@ class LabelSets:
         >>> len(labels.sets), codes.tolist()
         (2, [1, 0])
         """
-        codes: dict[frozenset[tuple[str, str]], int] = {}
+        orders: dict[tuple[str, ...], tuple[int, tuple[str, ...]]] = {}
         sets = list(self.sets)
-        for code, labels in enumerate(self.sets):
-            codes.setdefault(frozenset(labels.items()), code)
+        codes = {_key(labels, orders): code for code, labels in enumerate(sets)}
         found = []
         for mapping in mappings:
             if mapping is None:
                 found.append(-1)
                 continue
-            code = codes.setdefault(frozenset(mapping.items()), len(sets))
+            code = codes.setdefault(_key(mapping, orders), len(sets))
             if code == len(sets):
-                sets.append(dict(mapping))
+                sets.append(mapping)
             found.append(code)
         return LabelSets(tuple(sets)), np.array(found, dtype=np.int32)
 
@@ -140,7 +140,7 @@ class LabelSets:
         Parameters
         ----------
         labels : mapping of str to str, sequence of these, or None
-            One for all, or one an object; None where they are not known.
+            One for all, or one an object, which are copied; None where they are not known.
 
         Returns
         -------
@@ -160,9 +160,9 @@ class LabelSets:
         (array(0, dtype=int32), array(-1, dtype=int32))
         """
         if labels is None or isinstance(labels, Mapping):
-            sets, codes = self.adding_each([labels])
+            sets, codes = self.adding_each([None if labels is None else dict(labels)])
             return sets, codes.reshape(())
-        return self.adding_each(labels)
+        return self.adding_each(None if each is None else dict(each) for each in labels)
 
     def select(self, selector: LabelSelector | Callable[[Mapping[str, str]], bool]) -> NDArray[np.bool_]:
         """Tell which label sets are selected, asking once for each.
@@ -232,6 +232,18 @@ class LabelSets:
         keys = sorted({key for labels in self.sets for key in labels})
         shown = ", ".join(keys[:4]) + (", …" if len(keys) > 4 else "")
         return f"LabelSets({len(self.sets):,} sets{f'; keys {shown}' if keys else ''})"
+
+
+def _key(
+    labels: Mapping[str, str], orders: dict[tuple[str, ...], tuple[int, tuple[str, ...]]]
+) -> tuple[int | str, ...]:
+    """Return what is equal for equal labels: a number for the keys, which few sets differ in, then the values."""
+    names = tuple(labels)
+    found = orders.get(names)
+    if found is None:
+        order = tuple(sorted(names))
+        found = orders[names] = orders.setdefault(order, (len(orders), order))
+    return found[0], *map(labels.__getitem__, found[1])
 
 
 def named_namespaces(namespaces: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:

@@ -22,7 +22,7 @@ from dsmodel.io.dump_kinds import agents_among
 from dsmodel.io.dump_objects import Container, PodMetadata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from msgspec import Raw
 
@@ -34,28 +34,30 @@ __all__ = ["NamespaceRows", "NetworkRows"]
 _FAILURES: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 # kept by the API server and kubectl for themselves
 _BOOKKEEPING: Final = ("managedFields", "ownerReferences", "selfLink")
+_NAMELESS: Final = "it has no name"
+_WORDS: Final = {str: "str", dict: "object"}
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 
 
-class _Identity(Struct, gc=False, omit_defaults=True):
+class _Identity(Struct, gc=False):
     """What names a CiliumEndpoint; gateways are chosen by its UID."""
 
-    name: str = ""
+    name: str
     namespace: str = ""
     uid: str = ""
 
 
-class _EndpointStatus(Struct, gc=False, omit_defaults=True):
+class _EndpointStatus(Struct):
     """The addresses of a CiliumEndpoint."""
 
     networking: dict[str, Any] | None = None
 
 
-class _Endpoint(Struct, gc=False, omit_defaults=True):
+class _Endpoint(Struct):
     """What is kept of a CiliumEndpoint."""
 
-    metadata: _Identity = field(default_factory=_Identity)
-    status: _EndpointStatus = field(default_factory=_EndpointStatus)
+    metadata: _Identity
+    status: _EndpointStatus | None = None
 
 
 class _PodSpec(Struct, gc=False):
@@ -119,7 +121,7 @@ class NetworkRows:
         """
         for each in objects:
             try:
-                found = _agents_of(each) if each.kind == "DaemonSet" else _whole(each)
+                found = _SHORTENED.get(each.kind, _whole)(each)
             except (_Unfit, *_FAILURES) as error:
                 self.findings.refuse(ObjectName(each.kind, *_names(each.raw), file), str(error))
                 continue
@@ -289,36 +291,42 @@ def _place(item: Mapping[str, Any]) -> tuple[str, str]:
 
 def _whole(item: WholeObject) -> dict[str, Any]:
     """Decode an object whole, and see that plugins can rely on its shape."""
-    found: dict[str, Any]
-    if item.kind == "CiliumEndpoint":
-        found = msgspec.to_builtins(_ENDPOINT.decode(item.raw))
-    else:
-        found = _ANYTHING.decode(item.raw)
-    found |= {"apiVersion": item.api_version, "kind": item.kind}
+    found = _ANYTHING.decode(item.raw)
     metadata = found.get("metadata")
     if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str) or not metadata["name"]:
-        raise _Unfit("it has no name")
-    for part in ("metadata.namespace", "metadata.labels", "metadata.annotations", "spec", "status"):
-        _check_part(found, part)
+        raise _Unfit(_NAMELESS)
+    for holder, path, kind in (
+        (metadata, "metadata.namespace", str),
+        (metadata, "metadata.labels", dict),
+        (metadata, "metadata.annotations", dict),
+        (found, "spec", dict),
+        (found, "status", dict),
+    ):
+        name = path.rpartition(".")[2]
+        value = holder.get(name)
+        if value is None:
+            holder.pop(name, None)
+        elif not isinstance(value, kind):
+            raise _Unfit(f"{path}: Expected `{_WORDS[kind]}`, got `{type(value).__name__}`")
     for name in _BOOKKEEPING:
         metadata.pop(name, None)
     annotations = metadata.get("annotations")
     if annotations and annotations.pop(_LAST_APPLIED, None) is not None and not annotations:
         del metadata["annotations"]
+    found |= {"apiVersion": item.api_version, "kind": item.kind}
     return found
 
 
-def _check_part(found: dict[str, Any], path: str) -> None:
-    """Refuse a part of a wrong type; a null is as good as nothing."""
-    *outer, name = path.split(".")
-    holder = found[outer[0]] if outer else found
-    if name not in holder:
-        return
-    value, kind = holder[name], str if name == "namespace" else dict
-    if value is None:
-        del holder[name]
-    elif not isinstance(value, kind):
-        raise _Unfit(f"{path}: Expected `{'str' if kind is str else 'object'}`, got `{type(value).__name__}`")
+def _endpoint_of(item: WholeObject) -> dict[str, Any]:
+    """Keep the identity and the addresses of a CiliumEndpoint."""
+    endpoint = _ENDPOINT.decode(item.raw)
+    names = endpoint.metadata
+    if not names.name:
+        raise _Unfit(_NAMELESS)
+    metadata = {"name": names.name, "namespace": names.namespace, "uid": names.uid}
+    networking = endpoint.status.networking if endpoint.status else None
+    status = {} if networking is None else {"networking": networking}
+    return {"apiVersion": item.api_version, "kind": item.kind, "metadata": metadata, "status": status}
 
 
 def _agents_of(item: WholeObject) -> dict[str, Any] | None:
@@ -326,12 +334,19 @@ def _agents_of(item: WholeObject) -> dict[str, Any] | None:
     daemon_set = _DAEMON_SET.decode(item.raw)
     metadata = {"name": daemon_set.metadata.name, "namespace": daemon_set.metadata.namespace}
     if not metadata["name"]:
-        raise _Unfit("it has no name")
+        raise _Unfit(_NAMELESS)
     kept = _containers(daemon_set.spec.template.spec.containers)
     if not kept:
         return None
     spec = {"template": {"spec": {"containers": kept}}}
     return {"apiVersion": item.api_version, "kind": "DaemonSet", "metadata": metadata, "spec": spec}
+
+
+# kinds of which only a part is kept
+_SHORTENED: Final[Mapping[str, Callable[[WholeObject], dict[str, Any] | None]]] = {
+    "CiliumEndpoint": _endpoint_of,
+    "DaemonSet": _agents_of,
+}
 
 
 def _containers(containers: Iterable[Container]) -> list[dict[str, Any]]:

@@ -51,11 +51,19 @@ def test_selecting_asks_once_for_each_set() -> None:
     assert len(asked) == 3
 
 
-def test_label_sets_cannot_be_changed_from_outside() -> None:
+def test_labels_given_to_a_verb_may_be_used_again() -> None:
     mine = {"app": "web"}
-    labels, _ = LabelSets.of([mine])
+    one, first = LabelSets().adding(mine)
     mine["app"] = "api"
-    assert labels.sets[0]["app"] == "web"
+    two, second = one.adding([mine, {"app": "web"}])
+    assert (two.sets, first.tolist(), second.tolist()) == (({"app": "web"}, {"app": "api"}), 0, [1, 0])
+
+
+def test_the_order_of_keys_and_what_separates_them_do_not_matter() -> None:
+    labels, codes = LabelSets.of(
+        [{"a": "1", "b": "2"}, {"b": "2", "a": "1"}, {"a": "1b", "2": ""}, {"a": "b", "1": ""}]
+    )
+    assert (codes.tolist(), len(labels)) == ([0, 0, 1, 2], 3)
 
 
 def test_the_repr_is_short() -> None:
