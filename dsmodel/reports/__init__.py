@@ -13,6 +13,7 @@ from dsmodel.reports.headroom import limits, summary
 from dsmodel.reports.maps import address_map
 from dsmodel.reports.owners import usage
 from dsmodel.reports.pools import utilization
+from dsmodel.reports.provenance import provenance
 from dsmodel.reports.start_up import audit
 from dsmodel.reports.upgrades import version_changes
 from dsmodel.reports.validation import dual_stack_validation
@@ -29,6 +30,7 @@ __all__ = [
     "findings",
     "fragmentation",
     "limits",
+    "provenance",
     "summary",
     "usage",
     "utilization",
