@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dsmodel.cluster.state import Cluster
     from dsmodel.cluster.table import Table
     from dsmodel.cluster.verification import verify
+    from dsmodel.graph.traces import trace
     from dsmodel.io.configs import read_config
     from dsmodel.io.kubectl import read_cluster
     from dsmodel.io.manifests import read_manifests, write_manifests
@@ -83,6 +84,7 @@ __all__ = [
     "reports",
     "sweep",
     "testing",
+    "trace",
     "verify",
     "widgets",
     "write_manifests",
@@ -127,6 +129,7 @@ _DOORS = {
     "reports": "",
     "sweep": "planning.sweeps",
     "testing": "",
+    "trace": "graph.traces",
     "verify": "cluster.verification",
     "widgets": "",
     "write_manifests": "io.manifests",

@@ -210,8 +210,8 @@ class Network:
         All there are; None where not known.
     proxies : tuple of TransparentProxy
         All there are.
-    policy_table : str, default "RFC 6724"
-        Address selection of the pods' resolver, by the name `dsmodel.graph.selection` gives it.
+    policy_table : str, default "rfc6724"
+        Address selection of the pods' resolver, a name of `dsmodel.graph.selection.POLICIES`.
     failed : frozenset of str
         What is down: "Node/worker-1" or its name, "Zone/zone-a", "NAT/nat-a", "NAT64/64:ff9b::/96", an egress address,
         a gateway's title.
@@ -233,7 +233,7 @@ class Network:
     default_route: Mapping[IPFamily, bool] = field(default_factory=dict)
     nat64: tuple[NAT64, ...] | None = None
     proxies: tuple[TransparentProxy, ...] = ()
-    policy_table: str = "RFC 6724"
+    policy_table: str = "rfc6724"
     failed: frozenset[str] = frozenset()
     findings: tuple[Finding, ...] = ()
 

@@ -361,10 +361,14 @@ class _Judgement:
         """Write each distinct outcome once."""
         steering, translation = self.steering, self.translation
         n = len(self.cause)
-        rule = np.full(n, -1, np.int16) if translation is None else translation.rule
-        rewritten = np.zeros(n, np.bool_) if translation is None else translation.translated & ~self.gateway
+        untouched = self.gateway | np.isin(self.cause, _BEFORE_MASQUERADING)
+        self.rule, rewritten = np.full(n, -1, np.int16), np.zeros(n, np.bool_)
+        if translation is not None:
+            self.rule[~untouched] = translation.rule[~untouched]
+            rewritten = translation.translated & ~untouched
+        self.rewritten = rewritten
         fixed = self._fixed_sources(rewritten)
-        columns = [
+        columns: list[NDArray[Any]] = [
             self.cause,
             self.verdict,
             self.cells.place,
@@ -375,7 +379,7 @@ class _Judgement:
             steering.policy,
             steering.choice,
             steering.reason,
-            rule,
+            self.rule,
             rewritten,
             fixed,
             np.where(self.captured | (self.cause == Cause.PROXY_REJECTS), self.cells.proxy, -1),
@@ -411,12 +415,10 @@ class _Judgement:
         policy = steering.policies[steering.policy[cell]] if steering.policy[cell] >= 0 else ""
         exits = steering.choices[steering.choice[cell]] if steering.choice[cell] >= 0 else ()
         words = steering.reasons[steering.reason[cell]] if steering.reason[cell] >= 0 else ""
-        mask = ""
-        if translation is not None and translation.rule[cell] >= 0 and not self.gateway[cell]:
-            mask = translation.rules[translation.rule[cell]]
+        mask = translation.rules[self.rule[cell]] if translation is not None and self.rule[cell] >= 0 else ""
         nat = self.translators[self.nat[cell]] if self.nat[cell] >= 0 else None
         place = Place(int(cells.place[cell]))
-        translated = bool(translation is not None and translation.translated[cell] and not self.gateway[cell])
+        translated = bool(self.rewritten[cell])
         arrives = verdict.works or cause in {Cause.NOT_GLOBAL, Cause.NO_RETURN}
         seen: Seen = Seen.NOBODY
         sources: tuple[str, ...] = ()
@@ -489,6 +491,18 @@ class _Judgement:
 _EXTERNAL_LOCAL: Final = "LoadBalancer eTP Local"
 _VIA_GATEWAY: Final = VERDICTS.index(Verdict.VIA_GATEWAY)
 _LEAK: Final = VERDICTS.index(Verdict.LEAK_FALLTHROUGH)
+_BEFORE_MASQUERADING: Final = (
+    Cause.NO_SOURCE,
+    Cause.NODE_DOWN,
+    Cause.PROXY_REJECTS,
+    Cause.SERVICE_GAP,
+    Cause.POD_GAP,
+    Cause.DESTINATION_DOWN,
+    Cause.ON_LINK,
+    Cause.POLICY,
+    Cause.NO_LOCAL_ENDPOINT,
+    Cause.ENDPOINTS_UNKNOWN,
+)
 _GOES_ON: Final = (_VIA_GATEWAY, _LEAK)
 _DEAD_ENDS: Final = (
     (Place.SERVICE_RANGE, Verdict.NO_ROUTE, Cause.SERVICE_GAP),
