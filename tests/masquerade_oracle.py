@@ -16,7 +16,7 @@ from dsmodel.cluster.state import Cluster
 from dsmodel.cluster.table import Table
 from dsmodel.graph.flows import Flows, Translation
 from dsmodel.graph.masquerade.evaluation import DELIVERED
-from dsmodel.graph.rules import LOCAL, LOOPBACK, Action, AddressSet, Backend, Chain, Match, Rule, Special
+from dsmodel.graph.rules import LOCAL, LOOPBACK, OWN_POD_CIDR, Action, AddressSet, Backend, Chain, Match, Rule, Special
 
 NODE = {IPFamily.IPV4: ("10.0.0.1", "10.0.0.2"), IPFamily.IPV6: ("fd00:a::1", "fd00:a::2")}
 POD_CIDR = {
@@ -154,6 +154,9 @@ def walk(chains: Sequence[Chain], packet: Packet) -> tuple[str, str]:
         if rule is None:
             continue
         decided = f"{chain.component}: {rule.name}" if rule.name else decided
+        stays = any(is_in(each, packet.destination, packet, is_source=False) for each in (LOCAL, OWN_POD_CIDR))
+        if rule.action is Action.MASQUERADE and stays:
+            return "?", decided  # the address of the interface towards the pod
         if rule.action.translates:
             return rule.to or NODE[chain.family][packet.node], decided
         if rule.action is Action.UNKNOWN:

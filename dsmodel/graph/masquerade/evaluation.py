@@ -5,7 +5,9 @@ sets hold its source and destination, whose node's they are, where it starts, wh
 is walked once, and the answer is broadcast. A flow from a node that is not known has an answer where that makes no
 difference, and is unknown where it does.
 
-What a pod sends to its own node is delivered there and never comes to where sources are rewritten.
+What a pod sends to its own node is delivered there and never comes to where sources are rewritten. Masquerading gives
+the address of the interface a packet leaves by: towards other nodes and the outside it is taken to be the node's first
+InternalIP, towards a pod of the same node or the node itself it is a bridge's, or another's, and is not known here.
 
 What it does not know: conntrack. A flow is the first packet of a connection, and no reply.
 
@@ -26,7 +28,7 @@ from dsmodel.addresses.prefixes import PrefixTable
 from dsmodel.cluster.checks.rules import ENDS
 from dsmodel.errors import InvalidInput
 from dsmodel.graph.flows import Translation
-from dsmodel.graph.rules import LOCAL, Action, Backend, Special
+from dsmodel.graph.rules import LOCAL, OWN_POD_CIDR, Action, Backend, Special
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -54,7 +56,7 @@ _POD_SETS: Final = {Special.OWN_POD_CIDR, Special.POD_CIDRS}
 _NODE_SETS: Final = {Special.LOCAL, Special.NODE_ADDRESSES}
 _DENSE = 1 << 21  # keys up to here are counted in a table, above they are sorted
 
-_KEPT, _NODE, _FIXED, _UNKNOWN = range(4)  # what a case comes to
+_KEPT, _NODE, _NEARBY, _FIXED, _UNKNOWN = range(5)  # what a case comes to
 
 
 def translate(
@@ -311,7 +313,7 @@ class _Program:
         entries = [match for chain in chains for match in chain.entry]
         source = [match.addresses for rule in rules for match in rule.source]
         destination = [match.addresses for rule in rules for match in rule.destination]
-        destination += [LOCAL, *(match.addresses for match in entries)]
+        destination += [LOCAL, OWN_POD_CIDR, *(match.addresses for match in entries)]
         destination += [rule.device.destinations for rule in rules if rule.device]
         names = dict.fromkeys(title for chain in chains for title in chain.titles if title)
         targets = dict.fromkeys(rule.to for rule in rules if rule.to)
@@ -345,7 +347,8 @@ class _Program:
         n = len(cases)
         place = {name: number for number, name in enumerate(self.rules)}
         verdict = _Verdict(np.zeros(n, np.int8), np.full(n, -1, np.int16), np.full(n, -1, np.int16))
-        delivered = (cases.host == 0) & self._inside(LOCAL, cases, is_source=False)
+        local = self._inside(LOCAL, cases, is_source=False)
+        delivered, nearby = local & (cases.host == 0), local | self._inside(OWN_POD_CIDR, cases, is_source=False)
         verdict.rule[delivered] = place[DELIVERED]
         undecided, accepted, marked = ~delivered, np.zeros(n, np.bool_), cases.marked.astype(np.bool_)
         for chain in self.chains:
@@ -366,7 +369,9 @@ class _Program:
                     accepted |= fits
                 elif rule.action.translates or rule.action is Action.UNKNOWN:
                     undecided &= ~fits
-                    verdict.outcome[fits] = _UNKNOWN if rule.action is Action.UNKNOWN else _FIXED if rule.to else _NODE
+                    verdict.outcome[fits] = _outcome(rule)
+                    if rule.action is Action.MASQUERADE:
+                        verdict.outcome[fits & nearby] = _NEARBY
                     verdict.target[fits] = self.targets.index(rule.to) if rule.to else -1
         return verdict
 
@@ -413,11 +418,18 @@ class _Program:
         return found
 
 
+def _outcome(rule: Rule) -> int:
+    """Return what a rule that decides comes to."""
+    if rule.action is Action.UNKNOWN:
+        return _UNKNOWN
+    return _FIXED if rule.to else _NODE
+
+
 def _broadcast(program: _Program, verdict: _Verdict, flows: Flows, nodes: Table, *, of_flow: Codes) -> Translation:
     """Give each flow the answer of its case."""
     end = ENDS[flows.family]
     outcome = verdict.outcome[of_flow]
-    source, has_source = flows.source.copy(), outcome != _UNKNOWN
+    source, has_source = flows.source.copy(), (outcome != _UNKNOWN) & (outcome != _NEARBY)
     masqueraded = np.flatnonzero(outcome == _NODE)
     if len(masqueraded):
         node = flows.node[masqueraded]
@@ -428,5 +440,5 @@ def _broadcast(program: _Program, verdict: _Verdict, flows: Flows, nodes: Table,
         fixed = np.flatnonzero(outcome == _FIXED)
         addresses = from_integers((parse_address(text)[1] for text in program.targets), family=flows.family)
         source[fixed] = addresses[verdict.target[of_flow][fixed]]
-    translated = (outcome == _NODE) | (outcome == _FIXED)
+    translated = (outcome != _KEPT) & (outcome != _UNKNOWN)
     return Translation(translated, source, has_source, verdict.rule[of_flow], program.rules)

@@ -288,7 +288,7 @@ class _Writer:
 
     def _matches(self, matches: Iterable[Match], family: IPFamily, side: str) -> list[str] | None:
         """Write matches of one side; None where one of them can never hold."""
-        found = []
+        found, is_named = [], False
         for match in matches:
             bang = "! " if match.negated else ""
             if Special.LOCAL in match.addresses.special:
@@ -300,7 +300,8 @@ class _Writer:
                 continue
             if not elements:
                 return None
-            if len(elements) == 1:
+            if len(elements) == 1 and not is_named:
+                is_named = True  # iptables takes one -s and one -d a rule
                 found.append(f"{bang}-{side} {elements[0]}")
             else:
                 name = self._set(family, tuple(elements))
