@@ -62,6 +62,22 @@ def test_is_max_pods_within_the_addresses_of_every_pool():
     assert "the smaller number is the limit" in found["fix"]
 
 
+def test_what_is_my_theoretical_against_my_real_use():
+    """Azure/AKS#4467: the autoscaler stops at 128 nodes of a /17 overlay, while few of its addresses are in use."""
+    config = ClusterConfig.of(cluster_cidrs=["10.244.0.0/17"], max_pods=250)
+    cluster = Cluster(config, network_plugin="azure")
+    assert cluster.add_nodes(129).granted == 128
+    cluster.add_pods(np.arange(1280) % 128)
+    limits = reports.limits(cluster).set_index("pool")
+    assert limits.loc["node blocks", ["usable", "used", "more_nodes"]].tolist() == [128, 128, 0]
+    assert limits.loc["node blocks", "binds"]
+    theory, real = limits.loc["pods per node", "usable"], limits.loc["pods per node", "used"]
+    assert (theory, real) == (129 * 250, 1280)
+    addresses = reports.utilization(cluster).set_index("pool").loc["pod addresses"]
+    assert (addresses["usable"], addresses["allocated"], addresses["seen_on_pods"]) == (128 * 256, 1280, 1280)
+    assert round(addresses["used_ratio"], 3) == 0.039
+
+
 def test_which_of_the_two_numbers_is_the_limit():
     """kubernetes/kubernetes#21656, flannel-io/flannel#1309: capacity says 110 pods, the block has room for fewer."""
     config = ClusterConfig.of(cluster_cidrs=["10.244.0.0/16"], node_cidr_mask_sizes={"IPv4": 26}, max_pods=110)

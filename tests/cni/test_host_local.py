@@ -66,7 +66,7 @@ def test_any_sequence_equals_the_slow_way(subnet: str, steps: list[tuple[bool, i
         assert plugin.state["reserved"] == {text: f"{name} eth0" for name, text in sorted(held.items())}
 
 
-def test_golden_order_of_a_29() -> None:
+def test_golden_1_a_29_and_a_126() -> None:
     plugin = HostLocal(network("10.0.0.0/29"))
     assert [added(plugin, name) for name in "abcde"] == [[f"10.0.0.{last}"] for last in (2, 3, 4, 5, 6)]
     assert added(plugin, "f") == (
@@ -74,6 +74,11 @@ def test_golden_order_of_a_29() -> None:
     )
     plugin.delete("b")
     assert added(plugin, "g") == ["10.0.0.3"]
+    lost = HostLocal(network("10.0.0.0/29"), state={"reserved": {}, "last": {"0": "10.9.9.9"}})
+    assert added(lost, "a") == ["10.0.0.2"]  # a cursor outside all ranges starts at the first
+    narrow = HostLocal(network("fd00::/126"))
+    assert [added(narrow, name) for name in "ab"] == [["fd00::2"], ["fd00::3"]]
+    assert isinstance(added(narrow, "c"), str)
 
 
 @pytest.mark.parametrize(
