@@ -260,7 +260,7 @@ def _dress(ax: Axes, rows: pd.DataFrame, highest: float) -> None:
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call]
     ax.tick_params(axis="x", labelsize=_TEXT_SIZE, labelcolor=_QUIET, color=_QUIET)
-    ax.tick_params(axis="y", length=0)
+    ax.tick_params(axis="y", length=0, pad=9)
     ax.grid(axis="y", color="#ebebeb", zorder=0)
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.spines["bottom"].set_color(_QUIET)
@@ -308,7 +308,7 @@ def _record(rows: pd.DataFrame, place: int) -> dict[str, Any]:
 def _axes(figure: Figure, *, keys: int) -> Axes:
     """Make axes that leave fixed room, in inches, for title, dates and keys."""
     width, height = figure.get_size_inches()
-    left, right, top, bottom = 0.5, 0.25, 0.45, 0.5 + 0.2 * keys
+    left, right, top, bottom = 0.56, 0.25, 0.45, 0.5 + 0.2 * keys
     return figure.add_axes((left / width, bottom / height, 1 - (left + right) / width, 1 - (top + bottom) / height))
 
 

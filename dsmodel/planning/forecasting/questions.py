@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Question", "question_of", "trouble_of"]
 
+_HOMES = {  # what serves each kind; connections have no pool of their own
+    "nodes": "node blocks",
+    "pods": "pod addresses",
+    "services": "service addresses",
+    "load_balancers": "service addresses",
+    "node_ports": "node ports",
+}
 _FAN_POINTS = 120  # days at which numbers are kept for the picture
 
 
@@ -192,11 +199,15 @@ def trouble_of(question: Question) -> Iterator[Finding]:
     """
     for place, each in enumerate(question.demand.demands):
         name = f"{each.kind} in {each.where}" if each.where else each.kind
-        if not any(capacity.takes[place] for capacity in question.capacities):
-            yield (
-                "warning", "demand-without-pool", name,
-                "nothing of this cluster limits it, so no date follows; name what does with Scenario(ceilings=...)",
-            )  # fmt: skip
+        home = _HOMES.get(each.kind)
+        if not any(
+            capacity.takes[place] and capacity.pool == (home or capacity.pool) for capacity in question.capacities
+        ):
+            message = (
+                f"no {home or 'pool'} of this cluster is known to serve it, so no date follows from that; name what "
+                "limits it with Scenario(ceilings=...)"
+            )
+            yield "warning", "demand-without-pool", name, message
         if each.where and not len(nodes_in(question.cluster, each.node_pool, each.zone)):
             yield "warning", "demand-without-nodes", name, "no node of this cluster is there; its pods find no room"
         if ignored := question.schedules[place].ignored:

@@ -15,8 +15,6 @@ What it does not know: taints, sizes of pods, affinity; retries within a step.
 
 from __future__ import annotations
 
-import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,9 +24,10 @@ from dsmodel.cluster.schema import IP_FAMILIES, IP_FAMILY_POLICIES, SERVICE_TYPE
 from dsmodel.planning.forecasting.capacities import nodes_in
 from dsmodel.planning.forecasting.results import NEVER
 from dsmodel.planning.limits import admitted_pods, waiting_nodes
+from dsmodel.progress import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["replay"]
 
-_PATIENCE_SECONDS = 1.0  # no bar for what is done sooner
 _MOST_SEED = 1 << 63
 _LOAD_BALANCER, _EXTERNAL_NAME = 3, 4  # codes of schema.SERVICE_TYPES
 
@@ -74,7 +72,7 @@ def replay(
     first, counted = (np.full((pools, n), NEVER, np.int32) for _ in range(2))
     stranded, leaked = (np.full((pools, n), np.nan) for _ in range(2))
     moved = np.zeros((len(points), len(question.kinds), n))
-    with _progress(n * question.steps) as advance:
+    with progress("replaying", total=n * question.steps, unit="step") as advance:
         for place, start in enumerate(rng.integers(_MOST_SEED, size=n).tolist()):
             generator = np.random.default_rng(start)
             path = _Trajectory(question, generator)
@@ -359,15 +357,3 @@ def _template(question: Question) -> list[pd.DataFrame]:
         }
         frames.append(pd.DataFrame(columns))
     return frames
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], object]]:
-    """Show how far the replay is: not for a quick one, not where nobody watches."""
-    if "ipykernel" not in sys.modules and not sys.stderr.isatty():
-        yield int
-        return
-    from tqdm.auto import tqdm
-
-    with tqdm(total=total, unit="step", desc="replaying", delay=_PATIENCE_SECONDS, leave=False) as bar:
-        yield bar.update

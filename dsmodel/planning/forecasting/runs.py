@@ -53,7 +53,7 @@ def forecast(
     demand : Scenario
         What grows, from which day, and by which law.
     horizon : int, str, date or timedelta
-        Days; text such as "90d", "18mo", "3y"; or the last day.
+        Days; text such as "90d", "18mo", "3y"; or the last day. Rounded up to whole steps of the scenario.
     trajectories : int, optional
         How many futures; 10,000 by counts and 20 by replay if left out.
     rng : numpy.random.Generator, optional
@@ -101,6 +101,7 @@ def forecast(
         first, moved = _count(question, n, rng=generator)
     fan_days = question.fan_steps * demand.step_days
     trouble = tuple(trouble_of(question))
+    days = question.steps * demand.step_days
     return Forecast(
         demand, days, mode, question.capacities, first, fan_days, moved, question.more_nodes, trouble, replayed
     )

@@ -140,7 +140,7 @@ class Ceiling:
 
 @dataclass(frozen=True, repr=False)
 class Scenario:
-    """Demand from a day on.
+    """Demand from a day on: from numbers by `of`, from a frame by `from_frame`, from history by `fit`.
 
     Parameters
     ----------
