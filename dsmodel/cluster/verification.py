@@ -22,7 +22,8 @@ import numpy as np
 import pandas as pd
 
 from dsmodel.addresses.cidr import IPFamily
-from dsmodel.cluster.checks.rules import ENDS, address_text, cidr_text, pod_name, service_name
+from dsmodel.cluster.checks.rules import ENDS, Subject, address_text, cidr_text, pod_name, service_name
+from dsmodel.cni.calico import Calico
 from dsmodel.errors import Reason
 from dsmodel.pools.blocks import CidrSet
 
@@ -81,7 +82,8 @@ def verify(cluster: Cluster) -> pd.DataFrame:
     >>> frame["what"][0], int(frame["checked"][0]), set(frame["match_ratio"].tolist())
     ('node blocks, IPv4: one block of the cluster CIDR each', 6, {1.0})
     """
-    parts = (_node_blocks, _nodes_in_step, _pod_places, _pods_in_step, _pod_order, _cluster_ips, _policies, _node_ports)
+    pods = (_pod_places, _pods_in_step) if cluster.network_plugin is None else (_plugin_places, _plugin_holds)
+    parts = (_node_blocks, _nodes_in_step, *pods, _pod_order, _cluster_ips, _policies, _node_ports)
     rows: list[tuple[Any, ...]] = []
     for statement in (statement for part in parts for statement in part(cluster)):
         checked = len(statement.rows)
@@ -210,6 +212,43 @@ def _pods_in_step(cluster: Cluster) -> Iterator[_Statement]:
         "host-local moves a cursor in each family for each pod, so places agree until the IPv4 block is lapped; a "
         "plugin that chooses otherwise, or a node that became dual-stack with pods on it, differs",
     )
+
+
+def _plugin_places(cluster: Cluster) -> Iterator[_Statement]:
+    """Compare pods' addresses with the ranges of the network plugin."""
+    plugin, pods = cluster.network_plugin, cluster.pods
+    assert plugin is not None  # noqa: S101 - the caller asked; tells the type checker
+    inside = Subject(cluster).inside
+    for family in plugin.ip_families:
+        column, has = pods[f"pod_{ENDS[family]}"], pods[f"has_pod_{ENDS[family]}"]
+        rows = np.flatnonzero(has & pods["holds_address"] & (pods["node"] >= 0))
+        where = "of the node's range" if family in plugin.node_ranges else "of its pools"
+        yield _Statement(
+            f"pod addresses, {family}: {where}, {plugin.provenance.plugin}",
+            rows,
+            inside[family][rows],
+            lambda row, column=column: f"{pod_name(pods, row)}: {address_text(column, row)}",  # type: ignore[misc]
+            "the plugin gives no others; pods keep what they had when a range changes, and another plugin may have "
+            "served before",
+        )
+
+
+def _plugin_holds(cluster: Cluster) -> Iterator[_Statement]:
+    """Compare pods' addresses with what Calico's blocks say is allocated."""
+    plugin, pods = cluster.network_plugin, cluster.pods
+    if not isinstance(plugin, Calico):
+        return
+    for family in plugin.ip_families:
+        column, has = pods[f"pod_{ENDS[family]}"], pods[f"has_pod_{ENDS[family]}"]
+        rows = np.flatnonzero(has & pods["holds_address"] & (pods["node"] >= 0))
+        yield _Statement(
+            f"pod addresses, {family}: allocated in a block",
+            rows,
+            plugin.holds(family, column[rows]),
+            lambda row, column=column: f"{pod_name(pods, row)}: {address_text(column, row)}",  # type: ignore[misc]
+            "a pod's address is in an IPAMBlock as long as the pod runs; one that is not may be given out again "
+            "(ipAddrsNoIpam leaves no record)",
+        )
 
 
 def _pod_order(cluster: Cluster) -> Iterator[_Statement]:

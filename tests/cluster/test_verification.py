@@ -6,6 +6,8 @@ import pytest
 
 import dsmodel as ds
 from dsmodel import Cluster, ClusterConfig, examples
+from dsmodel.addresses.cidr import IPFamily
+from dsmodel.cluster.network_plugins import PLUGIN_NAMES
 from dsmodel.cluster.schema import NODES, PODS, SERVICES
 from dsmodel.cluster.table import Table
 from dsmodel.io.samples import SAMPLES, sample_path
@@ -111,3 +113,24 @@ def test_an_empty_cluster_has_nothing_to_check():
     frame = ds.verify(Cluster(ClusterConfig.of()))
     assert frame.empty
     assert frame.columns.tolist() == ["what", "checked", "matching", "match_ratio", "first_difference", "why"]
+
+
+@pytest.mark.parametrize("name", PLUGIN_NAMES)
+def test_a_made_cluster_agrees_with_its_plugin(name):
+    ranges = ["10.0.0.0/16", "fd00::/64" if name == "gke" else "fd00::/56"]
+    cluster = ds.Cluster(ds.ClusterConfig.of(cluster_cidrs=ranges), network_plugin=name)
+    cluster.add_nodes(3)
+    cluster.add_pods([0, 1, 2, 2])
+    frame = ds.verify(cluster)
+    assert (frame["match_ratio"] == 1).all()
+    assert frame["what"].str.startswith("pod addresses").any()
+
+
+def test_a_pod_that_no_block_knows_is_the_first_difference():
+    cluster = ds.Cluster(ds.ClusterConfig.of(cluster_cidrs=["10.0.0.0/16"]), network_plugin="calico")
+    cluster.add_nodes(1)
+    cluster.add_pods([0, 0], names=["a", "b"])
+    cluster.network_plugin.release([0], {IPFamily.IPV4: cluster.pods["pod_ipv4"][1:]})
+    row = ds.verify(cluster).set_index("what").loc["pod addresses, IPv4: allocated in a block"]
+    assert (row["checked"], row["matching"]) == (2, 1)
+    assert row["first_difference"].startswith("Pod/default/b: 10.0.")

@@ -433,6 +433,42 @@ class Calico:
                 blocks.append(PoolUsage(pool.name, family, text, pool.blocks, taken, unit="blocks", cidrs=(pool.cidr,)))
         return lines + blocks
 
+    def holds(self, family: IPFamily, column: NDArray[Any]) -> NDArray[np.bool_]:
+        """Tell which addresses are allocated.
+
+        Parameters
+        ----------
+        family : IPFamily
+            Of all of them.
+        column : address column, shape (n,)
+            Which.
+
+        Returns
+        -------
+        ndarray of bool, shape (n,)
+            False where no block holds the address, and for one that rests.
+
+        Raises
+        ------
+        InvalidAddress
+            The column is of the other family.
+
+        Examples
+        --------
+        >>> from dsmodel.addresses.cidr import Cidr
+        >>> calico = Calico([IPPool("v4", Cidr("10.0.0.0/26"), 26)])
+        >>> _ = calico.place(calico.add_nodes(["a"]))
+        >>> calico.holds(IPFamily.IPV4, np.array([0x0A000000, 0x0A000001], np.uint32))
+        array([ True, False])
+        """
+        table, held = self.tables.get(family), np.zeros(len(column), np.bool_)
+        if table is not None:
+            rows, ordinals = table.locate(column)
+            found = np.flatnonzero(rows >= 0)
+            holder = table.holder[rows[found], ordinals[found]]
+            held[found] = (holder >= 0) | (holder == UNKNOWN)
+        return held
+
     def blocks(self, family: IPFamily) -> dict[str, list[Any]]:
         """List the blocks of a family.
 
