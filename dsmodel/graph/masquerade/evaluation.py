@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     Marks = NDArray[np.bool_]
     Codes = NDArray[np.int64]
+    _Owned = tuple[PrefixTable, NDArray[np.int32]]
 
 __all__ = ["decide", "translate"]
 
@@ -267,20 +268,24 @@ def _factorised(keys: Codes, size: int) -> tuple[Codes, Codes]:
     return distinct, rank[keys]
 
 
-def _owned(column: NDArray[Any], has: Marks, masks: NDArray[Any] | None) -> tuple[PrefixTable, Codes]:
+def _owned(column: NDArray[Any], has: Marks, masks: NDArray[Any] | None) -> _Owned:
     """Return a table of what nodes have, and the node of each entry."""
     rows = np.flatnonzero(has)
     lengths = np.full(len(rows), column.dtype.itemsize * 8) if masks is None else masks[rows]
-    return PrefixTable.from_columns(column[rows], lengths), np.append(rows, -1)
+    return PrefixTable.from_columns(column[rows], lengths), np.append(rows, -1).astype(np.int32)
 
 
-def _relation(column: NDArray[Any], owned: tuple[PrefixTable, Codes], node: NDArray[np.int32]) -> NDArray[np.int8]:
-    """Say whose each address is: nobody's, the own node's, another's, or some node's where the own is not known."""
+def _relation(column: NDArray[Any], owned: _Owned, node: NDArray[np.int32]) -> NDArray[np.int8] | None:
+    """Say whose each address is, as codes; None where no node owns any."""
     table, owners = owned
+    if len(owners) == 1:
+        return None
     owner = owners[table.lookup(column)]
-    relation = np.where(owner == node, np.int8(_OWN), np.int8(_OTHER))
-    relation[node < 0] = _UNSURE
-    relation[owner < 0] = _NOBODY
+    relation: NDArray[np.int8] = (owner != node).view(np.int8)
+    relation += _OWN  # False is own, True another's
+    relation *= owner >= 0
+    if len(node) and node.min() < 0:
+        relation[(node < 0) & (owner >= 0)] = _UNSURE
     return relation
 
 
