@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from measure import Row, race
 
+from dsmodel import Cluster, ClusterConfig
 from dsmodel.addresses.arrays import from_offsets
 from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.cni.calico import Calico, IPPool
@@ -32,6 +33,7 @@ def rows(*, quick: bool = False) -> list[Row]:
     return [
         calico(arrivals, nodes, quick=quick),
         calico_borrowing(arrivals, nodes, quick=quick),
+        calico_in_a_cluster(arrivals, nodes, quick=quick),
         host_local(arrivals, nodes, quick=quick),
         random_starts(arrivals, nodes, quick=quick),
     ]
@@ -62,6 +64,19 @@ def calico_borrowing(arrivals: NDArray[np.int64], nodes: int, *, quick: bool) ->
     )
     limits = {} if quick else {"own ns": 5 * SECOND_NS / len(arrivals)}
     return Row("Calico, pool used up, borrowing", f"{nodes:,} n, {len(arrivals):,} p", result.own_ns, limits=limits)
+
+
+def calico_in_a_cluster(arrivals: NDArray[np.int64], nodes: int, *, quick: bool) -> Row:
+    result = race(
+        lambda cluster: cluster.add_pods(arrivals),
+        {},
+        items=len(arrivals),
+        prepare=lambda: with_nodes("calico", nodes),
+        rounds=3 if quick else 5,
+    )
+    limits = {} if quick else {"own ns": SECOND_NS / len(arrivals)}
+    size = f"{nodes:,} n, {len(arrivals):,} p"
+    return Row("Cluster.add_pods with Calico, both families", size, result.own_ns, limits=limits)
 
 
 def host_local(arrivals: NDArray[np.int64], nodes: int, *, quick: bool) -> Row:
@@ -126,6 +141,13 @@ def cilium(nodes: int) -> RangePlugin:
     plugin = Cilium(list(IPFamily), operator=ClusterPool(["10.0.0.0/8", "fd00::/104"], {IPFamily.IPV6: 120}))
     plugin.add_nodes(nodes)
     return plugin
+
+
+def with_nodes(plugin: str, nodes: int) -> Cluster:
+    config = ClusterConfig.of(cluster_cidrs=["10.0.0.0/11", "fd00:10::/48"])
+    cluster = Cluster(config, network_plugin=plugin)
+    cluster.add_nodes(nodes)
+    return cluster
 
 
 def fresh(pools: tuple[IPPool, ...], nodes: int) -> Calico:
