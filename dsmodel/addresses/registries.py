@@ -37,6 +37,7 @@ __all__ = [
     "PolicyRow",
     "PolicyTable",
     "SpecialBlock",
+    "is_globally_routable",
     "special_purpose",
 ]
 
@@ -336,6 +337,39 @@ def special_purpose(column: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     ['Private-Use', 'ordinary', 'Port Control Protocol Anycast']
     """
     return _special_table().lookup(column)
+
+
+def is_globally_routable(column: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Say which addresses the Internet routes as unicast.
+
+    Parameters
+    ----------
+    column : numpy.ndarray
+        Address column.
+
+    Returns
+    -------
+    numpy.ndarray of bool
+        False for every block that is not globally reachable or whose registry does not say (6to4, Teredo), for
+        multicast, and for IPv6 outside ``2000::/3``, of which IANA delegates nothing else; `64:ff9b::/96` is reachable.
+
+    Raises
+    ------
+    InvalidAddress
+        The array is no address column.
+
+    Examples
+    --------
+    >>> is_globally_routable(np.array([0x08080808, 0x0A000001, 0xC0000201, 0xE0000001], np.uint32))
+    array([ True, False, False, False])
+    """
+    rows = special_purpose(column)
+    found: npt.NDArray[np.bool_] = np.array([*(block.is_global is True for block in SPECIAL_PURPOSE), False])[rows]
+    if family_of(column) is IPFamily.IPV4:
+        ordinary = column >> np.uint32(28) != 0xE  # 224.0.0.0/4
+    else:
+        ordinary = column["hi"] >> np.uint64(61) == 1  # 2000::/3
+    return np.asarray(found | ((rows < 0) & ordinary))
 
 
 @cache

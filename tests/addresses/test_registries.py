@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from dsmodel.addresses.cidr import Cidr, IPFamily
-from dsmodel.addresses.registries import POLICY_TABLE, POLICY_TABLES, SPECIAL_PURPOSE, UPDATED, special_purpose
+from dsmodel.addresses.registries import (
+    POLICY_TABLE,
+    POLICY_TABLES,
+    SPECIAL_PURPOSE,
+    UPDATED,
+    is_globally_routable,
+    special_purpose,
+)
 from dsmodel.addresses.text import parse_mixed
 
 
@@ -149,3 +156,32 @@ def test_policy_tables_are_whole_dated_and_sourced() -> None:
         assert table.source
         assert sum(row.cidr.prefix_length == 0 for row in table.rows) == 1
         assert len({row.cidr for row in table.rows}) == len(table.rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "why"),
+    [
+        ("8.8.8.8", True, "ordinary"),
+        ("192.0.0.9", True, "an anycast address inside a block that is not reachable"),
+        ("10.0.0.1", False, "RFC 1918"),
+        ("100.64.0.1", False, "shared address space"),
+        ("198.51.100.1", False, "documentation"),
+        ("224.0.0.251", False, "multicast"),
+        ("192.88.99.1", False, "terminated"),
+        ("2600:1f00::1", True, "ordinary"),
+        ("64:ff9b::808:808", True, "the well-known prefix"),
+        ("64:ff9b:1::1", False, "local-use translation"),
+        ("2001:db8::1", False, "documentation"),
+        ("3fff::1", False, "documentation, since 2024"),
+        ("fd00::1", False, "ULA"),
+        ("fe80::1", False, "link-local"),
+        ("fec0::1", False, "site-local: in no registry, and outside 2000::/3"),
+        ("ff0e::1", False, "multicast"),
+        ("4000::1", False, "delegated to nobody"),
+        ("2002:808:808::1", False, "6to4 depends on the embedded address"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_the_internet_routes(text, expected, why) -> None:
+    mixed = parse_mixed([text])
+    assert is_globally_routable(mixed.ipv4 if mixed.is_ipv4[0] else mixed.ipv6)[0] == expected, why
