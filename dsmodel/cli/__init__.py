@@ -1,6 +1,16 @@
 """The command line: dumps, manifests and configurations in, answers out, as text, JSON, CSV or a page."""
 
-from dsmodel.cli import admitting, checking, exploring, forecasting, reporting, sweeping
+from dsmodel.cli import admitting, checking, exploring, forecasting, planning, reporting, sweeping
 from dsmodel.cli.terminal import JSON_SCHEMA, main
 
-__all__ = ["JSON_SCHEMA", "admitting", "checking", "exploring", "forecasting", "main", "reporting", "sweeping"]
+__all__ = [
+    "JSON_SCHEMA",
+    "admitting",
+    "checking",
+    "exploring",
+    "forecasting",
+    "main",
+    "planning",
+    "reporting",
+    "sweeping",
+]

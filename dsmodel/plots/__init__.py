@@ -18,6 +18,7 @@ from dsmodel.plots.bars import (
 from dsmodel.plots.fans import binding_shares, fan, fan_text, save_fan
 from dsmodel.plots.maps import address_map, address_map_text
 from dsmodel.plots.pictures import png
+from dsmodel.plots.plans import layouts, layouts_text, migration, migration_text
 
 __all__ = [
     "IPV4_COLOUR",
@@ -30,7 +31,11 @@ __all__ = [
     "binding_shares",
     "fan",
     "fan_text",
+    "layouts",
+    "layouts_text",
     "limits",
+    "migration",
+    "migration_text",
     "png",
     "save",
     "save_fan",

@@ -24,9 +24,9 @@ from dsmodel.planning.layout.demand import ClusterDemand, demands_of
 from dsmodel.planning.layout.installing import installer_of
 from dsmodel.planning.layout.packing import UNUSABLE, Space
 from dsmodel.planning.layout.plan import ALTERNATIVES, RANGES, Layout
-from dsmodel.planning.layout.search import headroom_steps, largest_times, place
+from dsmodel.planning.layout.search import headroom_steps, largest_times, place, smallest
 from dsmodel.planning.layout.shortfalls import LayoutDoesNotFit, shortfall
-from dsmodel.planning.layout.sizes import NoLegalSize, Terms
+from dsmodel.planning.layout.sizes import Terms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -89,7 +89,7 @@ def plan_layout(
     Notes
     -----
     Each plan takes the fewest addresses, in each family, of all legal plans with its headroom. IPv6 ranges have their
-    usual sizes (a /64 a node, a /112 for Services) where these fit, else the smallest.
+    usual sizes (a /64 a node, a /112 for Services) where the smallest plan fits with them, else the smallest.
 
     Examples
     --------
@@ -111,12 +111,10 @@ def plan_layout(
         raise InvalidInput(f"alternatives={alternatives!r}; give how many plans to return, 1 or more")
     space = Space(_blocks_of(blocks, demands), _cidrs(avoid, "avoid"))
     free = space.free()
-    try:
-        first = place(demands, free, terms=terms)
-    except NoLegalSize:
-        first = None
+    first = smallest(demands, free, terms=terms)
     if first is None:
         raise shortfall(demands, space, terms)
+    terms = first.terms
     steps = headroom_steps(demands, terms)
     steps = steps[: largest_times(demands, free, terms=terms, steps=steps)]
     found = [first]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dsmodel.planning.layout.demand import ClusterDemand
     from dsmodel.planning.layout.sizes import RangeSize, Terms
 
-__all__ = ["Placed", "Placement", "headroom_steps", "largest_times", "place"]
+__all__ = ["Placed", "Placement", "headroom_steps", "largest_times", "place", "smallest"]
 
 # times the demand beyond which more headroom is no question any more
 _ENOUGH = 1024
@@ -116,7 +116,7 @@ def place(
     free : mapping of IPFamily to sequence of Cidr
         Free aligned blocks of each family.
     terms : Terms
-        What it has to be legal for. The usual IPv6 sizes are given up for the smallest where they do not fit.
+        What it has to be legal for, and which IPv6 sizes it takes.
     times : Fraction, default 1
         How many times the demand.
 
@@ -141,24 +141,6 @@ def place(
     >>> [str(placed.cidr) for placed in plan.ranges]
     ['10.0.0.0/23', '10.0.2.0/28', '10.0.2.16/29']
     """
-    if terms.usual and free.get(IPFamily.IPV6):
-        try:
-            found = _place(demands, free, times=times, terms=terms)
-        except NoLegalSize:
-            found = None
-        if found:
-            return found
-    return _place(demands, free, times=times, terms=replace(terms, usual=False))
-
-
-def _place(
-    demands: Sequence[ClusterDemand],
-    free: Mapping[IPFamily, Sequence[Cidr]],
-    *,
-    times: Fraction,
-    terms: Terms,
-) -> Placement | None:
-    """Size every range and pack each family."""
     sized = [
         (demand.name, range_size(demand, use, family, times=times, terms=terms))
         for demand in demands
@@ -173,6 +155,40 @@ def _place(
         cidrs |= dict(zip(rows, packed, strict=True))
     ranges = (Placed(name, size, cidrs[row]) for row, (name, size) in enumerate(sized))
     return Placement(tuple(ranges), terms)
+
+
+def smallest(
+    demands: Sequence[ClusterDemand], free: Mapping[IPFamily, Sequence[Cidr]], *, terms: Terms
+) -> Placement | None:
+    """Find the smallest plan at the usual IPv6 sizes, or else at the smallest ones.
+
+    Parameters
+    ----------
+    demands : sequence of ClusterDemand
+        Of each cluster.
+    free : mapping of IPFamily to sequence of Cidr
+        Free aligned blocks of each family.
+    terms : Terms
+        What it has to be legal for.
+
+    Returns
+    -------
+    Placement or None
+        None where nothing fits, or one cluster cannot be that large.
+
+    Raises
+    ------
+    None
+        Every demand has an answer.
+    """
+    for usual in (True, False):
+        try:
+            found = place(demands, free, terms=replace(terms, usual=usual))
+        except NoLegalSize:
+            continue
+        if found:
+            return found
+    return None
 
 
 def headroom_steps(demands: Sequence[ClusterDemand], terms: Terms) -> list[Fraction]:
@@ -204,7 +220,6 @@ def headroom_steps(demands: Sequence[ClusterDemand], terms: Terms) -> list[Fract
     >>> [float(step) for step in headroom_steps([demand], Terms(KubeVersion("1.36"), "flags"))][:3]
     [1.2, 1.3333333333333333, 2.6666666666666665]
     """
-    terms = replace(terms, usual=False)
     steps, firsts = set(), []
     for demand in demands:
         for use, family in uses_of(demand):
@@ -251,11 +266,10 @@ def largest_times(
         A limit of one cluster ends the steps too.
     """
     low, high = 0, len(steps)
-    terms = replace(terms, usual=False)
     while low < high:
         middle = (low + high) // 2
         try:
-            fits = _place(demands, free, times=steps[middle], terms=terms) is not None
+            fits = place(demands, free, times=steps[middle], terms=terms) is not None
         except NoLegalSize:
             fits = False
         low, high = (middle + 1, high) if fits else (low, middle)

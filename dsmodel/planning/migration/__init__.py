@@ -19,7 +19,7 @@ from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.addresses.space import overlaps
 from dsmodel.errors import InvalidConfig, InvalidInput, PoolFull
 from dsmodel.kube.config import DEFAULT_NODE_MASKS
-from dsmodel.kube.versions import KubeVersion
+from dsmodel.kube.versions import GATES, KubeVersion
 from dsmodel.planning.layout.installing import refusals
 from dsmodel.planning.migration.dual_stack import Wanted, to_dual_stack
 from dsmodel.planning.migration.rebuilding import on_managed, on_new_cluster
@@ -62,7 +62,7 @@ def plan_migration(
     installer : {"kubeadm", "flags", "managed", "k3s", "rke2"}, default "kubeadm"
         Whose settings change.
     kube_version : str or KubeVersion, optional
-        Version of the components; by default the cluster's.
+        Version of the components; by default the cluster's. Feature gates that it does not know are left out.
     surge_nodes : int, default 0
         Nodes that join before others leave.
 
@@ -101,8 +101,9 @@ def plan_migration(
     config = cluster.config
     if not config.cluster_cidrs or not config.service_cidrs:
         raise InvalidInput("the cluster's cluster_cidrs and service_cidrs must both be known; name them in its config")
+    _refuse_guesses(config)
     if kube_version is not None:
-        config = replace(config, kube_version=KubeVersion(kube_version))
+        config = _as_of(config, KubeVersion(kube_version))
         cluster = under(cluster, config)
     maker = "k3s" if installer == "rke2" else installer
     if to == "dual-stack":
@@ -113,6 +114,25 @@ def plan_migration(
         wanted = _single(config, ranges, maker)
         moves = on_new_cluster(cluster, wanted) if maker == "k3s" else to_single_stack(cluster, wanted)
     return Migration(to, installer, cluster, tuple(moves))
+
+
+def _as_of(config: ClusterConfig, version: KubeVersion) -> ClusterConfig:
+    """Take a configuration to another version, without the gates it would not start with."""
+    kept = {}
+    for name, on in config.feature_gates.items():
+        row = version.gate_row(name) if name in GATES else None
+        if row is not None and not (row.locked and on != row.default):
+            kept[name] = on
+    return replace(config, kube_version=version, feature_gates=kept)
+
+
+def _refuse_guesses(config: ClusterConfig) -> None:
+    """Refuse to plan with ranges that are only the smallest around what is in use."""
+    for name in ("cluster_cidrs", "service_cidrs"):
+        known = config.evidence.get(name, "")
+        if known.startswith("guess"):
+            listed = ",".join(map(str, getattr(config, name)))
+            raise InvalidInput(f"{name} {listed} is a {known}; a plan needs what the components are told: name it")
 
 
 def _second_ranges(config: ClusterConfig, given: Mapping[str, Any] | None) -> dict[str, Any]:

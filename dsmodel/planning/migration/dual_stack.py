@@ -117,7 +117,7 @@ def to_dual_stack(cluster: Cluster, wanted: Wanted) -> Iterator[Step]:
         "restarts when its node is made anew",
         back="take the range out of its configuration",
         verify="its agents on nodes that are made anew start, and show a route in each family",
-        why=f"an agent that reads the node's podCIDRs may not start on a node without a {second} one, so it must not "
+        why=f"an agent that reads the node's podCIDRs may not start on a node without an {second} one, so it must not "
         "restart before its node has both.",
         source="containernetworking/plugins, host-local takes one range set a family; flannel-io/flannel#1688",
     )
@@ -251,8 +251,6 @@ def _kubelets(record: Recorder, state: Cluster, wanted: Wanted) -> Generator[Ste
 
 def _nodes(record: Recorder, state: Cluster, wanted: Wanted) -> Generator[Step, None, Cluster]:
     """Make every node anew; return the state afterwards."""
-    lacking = len(state.nodes)
-    before = state
     state, peaks, refused = recreate_nodes(state, wanted.config, surge_nodes=wanted.surge_nodes)
     surge = f" {wanted.surge_nodes} join first and leave at the end." if wanted.surge_nodes else ""
     yield record.step(
@@ -266,8 +264,8 @@ def _nodes(record: Recorder, state: Cluster, wanted: Wanted) -> Generator[Step, 
         back="the way to single-stack: kube-controller-manager with one CIDR no longer starts while a node has two "
         "podCIDRs",
         verify="kubectl get node NODE -o jsonpath={.spec.podCIDRs} shows two; a Pod on it has two podIPs",
-        nodes=lacking,
-        pods=len(before.pods),
+        nodes=len(state.nodes),
+        pods=len(state.pods),
         peaks=peaks,
         point_of_no_return=True,
         refused=refused,

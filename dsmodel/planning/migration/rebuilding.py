@@ -93,7 +93,7 @@ def on_new_cluster(cluster: Cluster, wanted: Wanted) -> Iterator[Step]:
         back="move back; the first cluster still answers",
         verify="each workload answers in the second cluster before clients are sent there",
         nodes=len(cluster.nodes),
-        pods=len(cluster.pods),
+        pods=len(moved.pods),
         services=len(cluster.services),
         peaks=_both(old, peaks),
         refused=refused + denied,
@@ -167,7 +167,6 @@ def on_managed(cluster: Cluster, wanted: Wanted) -> Iterator[Step]:
         "family stays in any case.",
         source="Gardener, Dual-Stack Network Migration; documentation of the provider",
     )
-    before = state
     count = max(wanted.surge_nodes, 1)
     state, peaks, refused = recreate_nodes(state, wanted.config, surge_nodes=wanted.surge_nodes)
     yield record.step(
@@ -178,8 +177,8 @@ def on_managed(cluster: Cluster, wanted: Wanted) -> Iterator[Step]:
         recreates="Nodes, and every Pod on them",
         back="the provider's way to one family, if it has one",
         verify="kubectl get nodes -o jsonpath={.items[*].spec.podCIDRs} shows two each",
-        nodes=len(before.nodes),
-        pods=len(before.pods),
+        nodes=len(state.nodes),
+        pods=len(state.pods),
         peaks=peaks,
         refused=refused,
         point_of_no_return=True,

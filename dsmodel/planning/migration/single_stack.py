@@ -115,7 +115,6 @@ def _nodes(record: Recorder, state: Cluster, wanted: Wanted) -> Generator[Step, 
         "node-pod-cidr-extra.",
         source=f"{_ALLOCATOR}, occupyCIDRs",
     )
-    before = state
     state, peaks, refused = recreate_nodes(state, state.config, keep=keep)
     yield record.step(
         state,
@@ -129,7 +128,7 @@ def _nodes(record: Recorder, state: Cluster, wanted: Wanted) -> Generator[Step, 
         back="the way to dual-stack: each node made anew once more",
         verify="kubectl get node NODE -o jsonpath={.spec.podCIDRs} shows one; a Pod on it has one podIP",
         nodes=len(state.nodes),
-        pods=len(before.pods),
+        pods=len(state.pods),
         peaks=peaks,
         refused=refused,
         point_of_no_return=True,
@@ -147,7 +146,7 @@ def _control_plane(record: Recorder, state: Cluster, wanted: Wanted) -> Iterator
     state = under(state, replace(final, service_cidrs=state.config.service_cidrs))
     yield record.step(
         state,
-        title="Give kube-controller-manager one cluster CIDR, and kube-proxy too",
+        title="Give node IPAM and kube-proxy one cluster CIDR",
         component="kube-controller-manager, kube-proxy",
         change=f"--allocate-node-cidrs=true; {change_of('kube-controller-manager', final, wanted.installer)}; "
         f"{change_of('kube-proxy', final, wanted.installer)}",

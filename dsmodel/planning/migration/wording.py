@@ -29,12 +29,12 @@ _ADDRESS_FLAGS = ("service-cluster-ip-range", "cluster-cidr", "node-cidr-mask-si
 _KUBEADM = {
     "kube-apiserver": (
         "ConfigMap kube-system/kubeadm-config: networking.serviceSubnet={services}; then on each control-plane node "
-        "kubeadm init phase control-plane apiserver, which writes {flags}"
+        "kubeadm init phase control-plane apiserver --config FILE, which writes {flags}"
     ),
     "kube-controller-manager": (
         "ConfigMap kube-system/kubeadm-config: networking.podSubnet={pods} and the node masks in "
         "controllerManager.extraArgs; then on each control-plane node kubeadm init phase control-plane "
-        "controller-manager, which writes {flags}"
+        "controller-manager --config FILE, which writes {flags}"
     ),
     "kube-proxy": "ConfigMap kube-system/kube-proxy: clusterCIDR={pods}; restart its DaemonSet",
 }
