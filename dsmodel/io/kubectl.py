@@ -12,10 +12,8 @@ Sources: kubernetes/api v1.20 to v1.36; version and range rules in the modules t
 
 from __future__ import annotations
 
-import sys
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
@@ -33,10 +31,11 @@ from dsmodel.io.dump_pods import PodRows
 from dsmodel.io.dump_services import ServiceRows
 from dsmodel.io.dump_sources import DumpSource, find_sources, read_source
 from dsmodel.io.inference import infer_config
+from dsmodel.progress import progress as show_progress
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -51,9 +50,6 @@ if TYPE_CHECKING:
     Named = TypeVar("Named", DumpObject, PodObject)
 
 __all__ = ["Dump", "read_cluster", "read_dump"]
-
-# a read that takes less than this shows no progress bar
-_PATIENCE_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True)
@@ -199,7 +195,9 @@ def read_dump(
         raise InvalidInput(f"streaming={streaming!r} is unknown; use True, False or 'auto'")
     reading = _Reading()
     sources = find_sources(places)
-    with _progress(sources, wanted=progress) as advance:
+    sizes = [source.size for source in sources]
+    total = sum(size for size in sizes if size) if all(sizes) else None
+    with show_progress("reading", total=total, unit="B", wanted=progress) as advance:
         for source in sources:
             reading.read(source, streaming=None if streaming == "auto" else bool(streaming), advance=advance)
     _check_anything_read(reading.findings, sources)
@@ -401,18 +399,3 @@ class _Reading:
             self.events += [event] if event else []
             return event is not None
         return self.clues.add_config_map(item, file)
-
-
-@contextmanager
-def _progress(sources: list[DumpSource], *, wanted: bool) -> Iterator[Callable[[int], object]]:
-    """Show how far reading is: not for a quick read, not where nobody watches."""
-    notebook = "ipykernel" in sys.modules
-    if not wanted or not (notebook or sys.stderr.isatty()):
-        yield int
-        return
-    from tqdm.auto import tqdm
-
-    sizes = [source.size for source in sources]
-    total = sum(size for size in sizes if size) if all(sizes) else None
-    with tqdm(total=total, unit="B", unit_scale=True, desc="reading", delay=_PATIENCE_SECONDS, leave=False) as bar:
-        yield bar.update

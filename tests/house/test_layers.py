@@ -22,9 +22,9 @@ BELOW: dict[str, set[str]] = {
     "cni": {"errors", "addresses", "pools", "cni"},
     "cluster": {"errors", "addresses", "pools", "kube", "cni", "cluster"},
 }
-for _layer in BELOW.values():
-    _layer.add("cards")  # what an object shows of itself: below everything, as the errors are
-BELOW["cards"] = {"cards"}
+for _layer in BELOW.values():  # below everything, as the errors are: what objects show of themselves, how far work is
+    _layer |= {"cards", "progress"}
+BELOW |= {"cards": {"cards"}, "progress": {"progress"}}
 _CLUSTER = BELOW["cluster"]
 BELOW |= {name: _CLUSTER | {name} for name in ("graph", "io", "planning")}
 BELOW["reports"] = _CLUSTER | {"graph", "planning", "reports"}

@@ -293,7 +293,7 @@ class Terminal(io.StringIO):
 def test_progress_is_shown_for_long_reads_in_a_terminal(
     monkeypatch: pytest.MonkeyPatch, patience: float, *, wanted: bool, shown: bool
 ) -> None:
-    monkeypatch.setattr("dsmodel.io.kubectl._PATIENCE_SECONDS", patience)
+    monkeypatch.setattr("dsmodel.progress.PATIENCE_SECONDS", patience)
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
     monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
     read_dump(sample_path(), progress=wanted)

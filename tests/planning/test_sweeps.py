@@ -109,6 +109,15 @@ class TestResume:
         pd.testing.assert_frame_equal(both.head(2), first)
         pd.testing.assert_frame_equal(both, sweep(plan, {"growth": [1, 2, 3], "zone": ["a"]}))
 
+    def test_missing_numbers_keep_their_type(self, tmp_path: Path) -> None:
+        def missing(scenario: dict[str, Any], _rng: np.random.Generator) -> pd.DataFrame:
+            return pd.DataFrame({"days": pd.array([None if scenario["a"] < 3 else 7], dtype="Int64")})
+
+        expected = sweep(missing, {"a": [1, 2, 3]})
+        sweep(missing, {"a": [2]}, resume=tmp_path)
+        pd.testing.assert_frame_equal(sweep(missing, {"a": [1, 2, 3]}, resume=tmp_path), expected)
+        pd.testing.assert_frame_equal(sweep(missing, {"a": [1, 2, 3]}, resume=tmp_path), expected)
+
     def test_failures_are_tried_again(self, tmp_path: Path) -> None:
         sweep(fragile, GRID, resume=tmp_path)
         pd.testing.assert_frame_equal(sweep(plan, GRID, resume=tmp_path), sweep(plan, GRID))
@@ -137,7 +146,7 @@ class TestResume:
         process.send_signal(signal.SIGKILL)
         process.wait()
         note = json.loads((tmp_path / "sweep.json").read_text())
-        kept = Shelf(tmp_path, note).read()
+        kept = pd.concat(Shelf(tmp_path, note).read())
         assert len(kept) > 0
         assert (kept["n"] == kept["a"] * 2).all()
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
-from tqdm.auto import tqdm
 
 from dsmodel.errors import InvalidInput
 from dsmodel.planning.sweeps.engines import computed
 from dsmodel.planning.sweeps.grids import generator_of, scenarios_of
 from dsmodel.planning.sweeps.shelves import KEY, Shelf
+from dsmodel.progress import progress
 
 if TYPE_CHECKING:
     import os
@@ -33,7 +33,6 @@ Plan: TypeAlias = "Callable[[Mapping[str, Any], np.random.Generator], Mapping[st
 
 _ENTROPY = 20260101  # of a sweep without a generator
 _KEEP_SECONDS = 2.0  # at most so much is computed again after a stop
-_PATIENCE_SECONDS = 2.0  # a sweep that takes less shows no bar
 
 
 class SweepInterrupted(KeyboardInterrupt):
@@ -135,14 +134,11 @@ def sweep(
     missing = [place for place in range(len(scenarios)) if place not in done]
     work, fresh, since = _Work(plan, scenarios, entropy), dict[int, pd.DataFrame](), time.monotonic()
     answers = computed(work, missing, engine=engine, workers=workers)
-    bar = tqdm(
-        total=len(scenarios), initial=len(done), desc="sweep", delay=_PATIENCE_SECONDS, leave=False, disable=None
-    )
     try:
-        with bar:
+        with progress("sweeping", total=len(scenarios), initial=len(done)) as advance:
             for place, frame in answers:
                 done[place] = fresh[place] = frame
-                bar.update()
+                advance(1)
                 if shelf is not None and time.monotonic() - since > _KEEP_SECONDS:
                     _keep(shelf, scenarios, fresh)
                     fresh, since = {}, time.monotonic()
@@ -178,23 +174,26 @@ def _check_columns(frame: pd.DataFrame, names: tuple[str, ...]) -> None:
 
 
 def _kept(shelf: Shelf | None, scenarios: Scenarios) -> dict[int, pd.DataFrame]:
-    """Return what an earlier run has answered, failures left out."""
-    kept = shelf.read() if shelf is not None else None
-    if kept is None:
-        return {}
+    """Return what an earlier run has answered."""
     places = {key: place for place, key in enumerate(scenarios.keys)}
-    good = kept[kept[KEY].isin(places) & (kept["error"] == "")]
     done = {}
-    for key, rows in good.groupby(KEY, sort=False):
-        frame = rows.drop(columns=KEY).dropna(axis="columns", how="all").reset_index(drop=True)
-        done[places[str(key)]] = frame
+    for part in shelf.read() if shelf is not None else ():
+        for key, rows in part[part[KEY].isin(places)].groupby(KEY, sort=False):
+            done[places[str(key)]] = rows.drop(columns=KEY).reset_index(drop=True)
     return done
 
 
 def _keep(shelf: Shelf | None, scenarios: Scenarios, fresh: Mapping[int, pd.DataFrame]) -> None:
-    """Put new answers on the shelf."""
-    if shelf is not None and fresh:
-        shelf.keep(pd.concat([frame.assign(**{KEY: scenarios.keys[place]}) for place, frame in fresh.items()]))
+    """Put new answers on the shelf; a failure is none, so that it is tried again."""
+    if shelf is None:
+        return
+    alike: dict[tuple[Any, ...], list[pd.DataFrame]] = {}
+    for place, frame in fresh.items():
+        if not frame["error"].any():
+            shape = (*frame.columns, *map(str, frame.dtypes))  # a part keeps the types of its rows
+            alike.setdefault(shape, []).append(frame.assign(**{KEY: scenarios.keys[place]}))
+    for frames in alike.values():
+        shelf.keep(pd.concat(frames, ignore_index=True))
 
 
 def _joined(done: Mapping[int, pd.DataFrame], scenarios: Scenarios) -> pd.DataFrame:

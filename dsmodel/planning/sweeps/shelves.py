@@ -60,13 +60,13 @@ class Shelf:
                 f"{known['entropy']}; this one is another: name another folder"
             )
 
-    def read(self) -> pd.DataFrame | None:
+    def read(self) -> list[pd.DataFrame]:
         """Return what is kept.
 
         Returns
         -------
-        pandas.DataFrame or None
-            Rows of all parts, with the column ``scenario``; None where there are none.
+        list of pandas.DataFrame
+            The parts, each with the column ``scenario``.
 
         Raises
         ------
@@ -81,7 +81,7 @@ class Shelf:
                 raise InvalidInput(
                     f"{place.name}: cannot be read ({error}); delete it, and it is computed again"
                 ) from None
-        return pd.concat(frames, ignore_index=True) if frames else None
+        return frames
 
     def keep(self, frame: pd.DataFrame) -> None:
         """Keep some rows.

@@ -1,0 +1,63 @@
+"""How far long work is: one bar, shown only where somebody watches and only for what takes its time.
+
+Promises: nothing is written when the work is quick, or when standard error is neither a terminal nor a notebook; the
+bar leaves nothing behind; ``TQDM_DISABLE=1`` turns it off everywhere.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["progress"]
+
+PATIENCE_SECONDS = 2.0  # work that takes less shows no bar
+
+
+@contextmanager
+def progress(
+    what: str, *, total: int | None, initial: int = 0, unit: str = "it", wanted: bool = True
+) -> Iterator[Callable[[int], object]]:
+    """Show how far work is.
+
+    Parameters
+    ----------
+    what : str
+        A participle: "reading".
+    total : int or None
+        Of units; None where it is not known.
+    initial : int, default 0
+        Units that were done before.
+    unit : str, default "it"
+        "B" counts in powers of 1000.
+    wanted : bool, default True
+        False shows nothing.
+
+    Yields
+    ------
+    callable
+        Takes the number of units that are done since the last call.
+
+    Raises
+    ------
+    None
+        What the work raises passes through.
+
+    Examples
+    --------
+    >>> with progress("counting", total=3) as advance:
+    ...     for _ in range(3):
+    ...         _ = advance(1)
+    """
+    if not wanted or not ("ipykernel" in sys.modules or sys.stderr.isatty()):
+        yield int
+        return
+    from tqdm.auto import tqdm
+
+    scale: dict[str, Any] = {"unit": unit, "unit_scale": unit == "B"}
+    with tqdm(total=total, initial=initial, desc=what, delay=PATIENCE_SECONDS, leave=False, **scale) as bar:
+        yield bar.update
