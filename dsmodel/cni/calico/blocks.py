@@ -18,6 +18,7 @@ import numpy as np
 
 from dsmodel.addresses import arrays
 from dsmodel.addresses.cidr import IPFamily
+from dsmodel.addresses.space import aggregate
 from dsmodel.cni.calico.vacancies import Vacancies
 from dsmodel.pools.arrivals import Arrivals
 from dsmodel.pools.probing import first_rows
@@ -180,6 +181,33 @@ class BlockTable:
             return len(self._open_ordinals(pool, index, windows=windows))
         kept = WINDOWS_FIRST + WINDOWS_LAST if windows and self.family is IPFamily.IPV4 else 0
         return self.pools[pool].block_width - kept
+
+    def reserved_ahead(self, pool: int, rows: NDArray[np.intp]) -> int:
+        """Return how many addresses reservations take outside the blocks there are.
+
+        Parameters
+        ----------
+        pool : int
+            Of which pool.
+        rows : ndarray of intp
+            Its blocks.
+
+        Returns
+        -------
+        int
+            0 without reservations.
+
+        Raises
+        ------
+        None
+            Always an answer.
+        """
+        cidr, count = self.pools[pool].cidr, 0
+        held = aggregate([each for each in self.reservations if each.overlaps(cidr)])
+        blocks = [self.block(row) for row in rows.tolist()] if held else []
+        for each in held:
+            count += _common(each, cidr) - sum(_common(each, block) for block in blocks)
+        return count
 
     def set_queue(self, row: int, ordinals: NDArray[np.integer]) -> None:
         """Say what is free in a block, and in which order; ordinals held by nobody and not named are reserved.
@@ -624,3 +652,8 @@ class BlockTable:
         if windows and self.family is IPFamily.IPV4:
             open_[:WINDOWS_FIRST] = open_[-WINDOWS_LAST:] = False
         return np.flatnonzero(open_)
+
+
+def _common(one: Cidr, other: Cidr) -> int:
+    """Return how many addresses two ranges share: they are apart, or one lies in the other."""
+    return min(one.size, other.size) if one.overlaps(other) else 0

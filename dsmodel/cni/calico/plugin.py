@@ -409,8 +409,8 @@ class Calico:
         Returns
         -------
         list of PoolUsage
-            Addresses by family and pool name, then blocks. ``reserved`` counts reservations and what Windows nodes
-            keep, in blocks that exist.
+            Addresses by family and pool name, then blocks. ``reserved`` counts reservations, what Windows nodes keep
+            in their blocks, and all that is left of a pool which is disabled or not for pods.
 
         Raises
         ------
@@ -424,8 +424,10 @@ class Calico:
             reserved = (table.holder[alive] == RESERVED).sum(axis=1) if len(alive) else np.zeros(0, np.int64)
             for number, pool in enumerate(table.pools):
                 of_pool = table.pool[alive] == number
-                kept = int(reserved[of_pool].sum())
                 used, cooling = int(table.used[alive[of_pool]].sum()), int(table.cooling[alive[of_pool]].sum())
+                kept = int(reserved[of_pool].sum()) + table.reserved_ahead(number, alive[of_pool])
+                if not pool.enabled or "Workload" not in pool.allowed_uses:
+                    kept = pool.cidr.size - used - cooling
                 text = f"{pool.cidr} in /{pool.block_size} blocks"
                 line = PoolUsage(pool.name, family, text, pool.cidr.size - kept, used, kept, cooling)
                 lines.append(replace(line, cidrs=(pool.cidr,)))

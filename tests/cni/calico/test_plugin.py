@@ -263,3 +263,25 @@ def test_no_pool_at_all_is_refused() -> None:
         Calico([])
     with pytest.raises(InvalidInput, match="nodes 2 to 2"):
         calico(WIDE).place([2])
+
+
+def test_usable_is_without_reservations_in_blocks_that_exist_and_in_others() -> None:
+    plugin = Calico([pool("p", "10.0.0.0/24", 26)], reservations=[Cidr("10.0.0.0/28"), Cidr("10.0.0.128/26")])
+    plugin.add_nodes(["a"])
+    line = plugin.usage()[0]
+    assert (line.usable, line.reserved, line.free) == (176, 80, 176)
+    placed = plugin.place([0] * 250)
+    assert placed.placed == 176
+    line = plugin.usage()[0]
+    assert (line.usable, line.used, line.reserved, line.free) == (176, 176, 80, 0)
+
+
+def test_a_disabled_pool_has_nothing_to_give() -> None:
+    off = pool("p", "10.0.0.0/24", 26, disabled=True)
+    plugin = Calico([off, pool("q", "10.1.0.0/24", 26)])
+    plugin.add_nodes(["a"])
+    plugin.place([0])
+    assert [(line.pool, line.usable, line.used, line.reserved) for line in plugin.usage()[:2]] == [
+        ("p", 0, 0, 256),
+        ("q", 256, 1, 0),
+    ]
