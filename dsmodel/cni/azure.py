@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from dsmodel.cni.contract import Finding
 
-__all__ = ["EXHAUSTED", "PROVENANCE", "AzureOverlay", "Scaler", "read_node", "static_blocks"]
+__all__ = ["EXHAUSTED", "MOST_PODS", "PROVENANCE", "AzureOverlay", "Scaler", "read_node", "static_blocks"]
 
 PROVENANCE = Provenance(
     "azure-cni",
@@ -46,6 +46,9 @@ PROVENANCE = Provenance(
     ),
     "which of a node's free addresses a pod gets",
 )
+
+MOST_PODS = 250
+"""Pods of a node that AKS allows, overlay included. Source: learn.microsoft.com, Azure CNI overlay."""
 
 _BLOCK = 16  # addresses of a /28 of static block allocation
 

@@ -127,7 +127,7 @@ class GKE(RangePlugin):
         order = families[::-1] if dataplane == "v2" else families
         provenance = replace(PROVENANCE, plugin=f"gke, dataplane {dataplane}")
         super().__init__(provenance, rules, order=order, pick="scan" if dataplane == "v2" else "next")
-        self.prefix_length = prefix
+        self.prefix_length, self.max_pods = prefix, max_pods
         self.sets = [CidrSet(cidr, prefix) for cidr in pod_ranges]
         self.interfaces = CidrSet(ipv6_subnet, _INTERFACE) if ipv6_subnet else None
 

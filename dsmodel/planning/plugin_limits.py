@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dsmodel.cni.aws import AwsVpcCni
+from dsmodel.cni.azure import MOST_PODS, AzureOverlay
 from dsmodel.cni.calico import Calico
 from dsmodel.cni.contract import PodCidrRole
+from dsmodel.cni.gke import GKE
 from dsmodel.cni.range_plugin import RangePlugin
 
 if TYPE_CHECKING:
@@ -131,6 +133,10 @@ def pods_a_node(plugin: NetworkPlugin | None) -> tuple[int | None, str]:
             f"an instance has {attached.count} interfaces of {attached.addresses} addresses, for {most:,} pods "
             "and two of the host network"
         )
+    if isinstance(plugin, GKE):
+        return plugin.max_pods, f"gke sizes a node's alias range for {plugin.max_pods} pods and lets it run no more"
+    if isinstance(plugin, AzureOverlay):
+        return MOST_PODS, f"azure lets a node run {MOST_PODS} pods at most"
     return None, ""
 
 

@@ -163,8 +163,10 @@ def test_the_line_a_user_with_13_percent_in_use_needed() -> None:
         (Calico([IPPool("p", Cidr("10.0.0.0/16"), 26)]), 1280),
         (Calico([IPPool("p", Cidr("10.0.0.0/16"), 29)]), 160),
         (AwsVpcCni(Cidr("10.0.0.0/16"), interfaces=Interfaces(3, 10)), 29),
+        (GKE([Cidr("10.0.0.0/16")], max_pods=32), 32),
+        (AzureOverlay([V4]), 250),
     ],
-    ids=["host-local", "Calico /26", "Calico /29", "AWS m5.large"],
+    ids=["host-local", "Calico /26", "Calico /29", "AWS m5.large", "GKE for 32", "Azure overlay"],
 )
 def test_pods_of_one_node_whatever_the_kubelet_admits(plugin: NetworkPlugin | None, most: int | None) -> None:
     assert pods_a_node(plugin)[0] == most
