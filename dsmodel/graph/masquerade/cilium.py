@@ -162,10 +162,10 @@ class Cilium:
             Rule(name=f"to {spared.name}", action=kept, destination=inside(spared)),
             Rule(name="from the host", action=kept, host=True),
         ]
-        rules += [
-            Rule(name=f"not to {cidr} (ip-masq-agent)", action=kept, destination=inside(blocks(str(cidr), [cidr])))
-            for cidr in self._agent_cidrs(family)
-        ]
+        listed = self._agent_cidrs(family)
+        if listed:  # one map, looked up by longest prefix
+            agent = blocks("nonMasqueradeCIDRs", listed)
+            rules.append(Rule(name="to nonMasqueradeCIDRs (ip-masq-agent)", action=kept, destination=inside(agent)))
         if self.tunnel:
             rules.append(Rule(name="to a pod through the tunnel", action=kept, destination=inside(self._pods(cluster))))
         rules.append(Rule(name="to the node itself", action=kept, destination=inside(LOCAL)))

@@ -16,6 +16,7 @@ Sources: `dsmodel.graph.rules`.
 
 from __future__ import annotations
 
+import bisect
 import itertools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -173,8 +174,13 @@ class _Side:
         asked = list(dict.fromkeys(sets))
         prefixes = list(dict.fromkeys(cidr for each in asked for cidr in each.of_family(family)))
         members = np.zeros((len(asked), len(prefixes) + 1), np.bool_)
+        order = np.array(sorted(range(len(prefixes)), key=lambda place: prefixes[place]), np.int64)
+        firsts = [prefixes[place].first for place in order]
+        lengths = np.array([prefixes[place].prefix_length for place in order], np.int64)
         for row, each in enumerate(asked):
-            members[row, :-1] = _within(prefixes, each.of_family(family))
+            for cidr in each.of_family(family):  # prefixes inside it follow each other
+                span = slice(bisect.bisect_left(firsts, cidr.first), bisect.bisect_right(firsts, cidr.last))
+                members[row, order[span][lengths[span] >= cidr.prefix_length]] = True
         kinds, class_of = np.unique(members, axis=1, return_inverse=True)
         special = {kind for each in asked for kind in each.special}
         holds = {each: kinds[row] for row, each in enumerate(asked)}
@@ -186,21 +192,6 @@ class _Side:
         if self.class_of.max() == 0:
             return None
         return self.class_of[self.table.lookup(column)]
-
-
-def _within(prefixes: list[Any], cidrs: tuple[Any, ...]) -> Marks:
-    """Say which prefixes lie in any of some blocks."""
-    lengths: dict[int, set[int]] = {}
-    for cidr in cidrs:
-        lengths.setdefault(cidr.prefix_length, set()).add(cidr.first)
-    found = np.zeros(len(prefixes), np.bool_)
-    for row, prefix in enumerate(prefixes):
-        found[row] = any(
-            length <= prefix.prefix_length
-            and prefix.first >> (prefix.family.bits - length) << (prefix.family.bits - length) in firsts
-            for length, firsts in lengths.items()
-        )
-    return found
 
 
 @dataclass(frozen=True, eq=False)

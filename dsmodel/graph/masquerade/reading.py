@@ -153,12 +153,19 @@ class _Reader:
         self.find("info", "masquerade-default-assumed", where, words)
 
     def text(self, names: Iterable[tuple[str, str]], key: str) -> tuple[str, str] | None:
-        """Return the text of a ConfigMap's key and where it stands, of the first ConfigMap there is."""
+        """Return the text of a ConfigMap's key and where it stands, of the first ConfigMap that has it."""
         for namespace, name in names:
-            data = self.objects.config_map(namespace, name)
-            if data is not None and key in data:
-                return data[key], f"ConfigMap/{namespace}/{name}, {key}"
+            for found in self.named(namespace, name):
+                data = self.objects.config_map(namespace, found) or {}
+                if key in data:
+                    return data[key], f"ConfigMap/{namespace}/{found}, {key}"
         return None
+
+    def named(self, namespace: str, name: str) -> list[str]:
+        """Return the ConfigMaps of a name, or of names that begin with one that ends in a dash."""
+        there = [each["metadata"] for each in self.objects.of("ConfigMap", "")]
+        names = [str(each["name"]) for each in there if each.get("namespace") == namespace]
+        return [each for each in names if each == name or (name.endswith("-") and each.startswith(name))]
 
     def config(self, names: Iterable[tuple[str, str]], key: str) -> Mapping[str, Any] | None:
         """Return the decoded file of a ConfigMap's key."""
@@ -263,7 +270,7 @@ def _masquerade_agent(reader: _Reader) -> Masquerade | None:
     agent = reader.objects.agent("ip-masq-agent")
     names = [(_SYSTEM, "ip-masq-agent")]
     config = reader.config(names, "config")
-    cilium = reader.objects.config_map(_SYSTEM, "cilium-config") or {}
+    cilium = _cilium_config(reader.objects) or {}
     if agent is None:
         if config is None or cilium.get("enable-ip-masq-agent") == "true":
             return None
@@ -358,7 +365,7 @@ def _calico_pool(spec: Mapping[str, Any], reader: _Reader) -> CalicoPool:
 def _cilium(reader: _Reader) -> Masquerade | None:
     """Read cilium-config."""
     place = "ConfigMap/kube-system/cilium-config"
-    config = reader.objects.config_map(_SYSTEM, "cilium-config")
+    config = _cilium_config(reader.objects)
     if config is None:
         why = f"{place} is not in the dump"
         return UnreadMasquerade("Cilium", why) if reader.objects.agent("cilium-agent") else None
@@ -390,6 +397,12 @@ def _cilium(reader: _Reader) -> Masquerade | None:
     )
 
 
+def _cilium_config(objects: NetworkObjects) -> Mapping[str, str] | None:
+    """Return cilium-config, from where Cilium may be installed."""
+    found = objects.config_map(_SYSTEM, "cilium-config")
+    return objects.config_map("cilium", "cilium-config") if found is None else found
+
+
 def _cilium_pod_cidrs(objects: NetworkObjects) -> tuple[str, ...]:
     """Return what CiliumNodes allocate from."""
     found: dict[str, None] = {}
@@ -406,9 +419,9 @@ def _ovn(reader: _Reader) -> Masquerade | None:
 
 def _antrea(reader: _Reader) -> Masquerade | None:
     """Read antrea-agent.conf."""
-    if reader.objects.agent("antrea-agent") is None and reader.objects.config_map(_SYSTEM, "antrea-config") is None:
+    config = reader.config([(_SYSTEM, "antrea-config"), (_SYSTEM, "antrea-config-")], "antrea-agent.conf")
+    if config is None and reader.objects.agent("antrea-agent") is None:
         return None
-    config = reader.config([(_SYSTEM, "antrea-config")], "antrea-agent.conf")
     place = "ConfigMap/kube-system/antrea-config"
     if config is None:
         return UnreadMasquerade("Antrea", f"{place} is not in the dump")

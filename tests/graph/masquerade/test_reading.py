@@ -200,6 +200,15 @@ READ: list[tuple[str, list[dict[str, Any]], list[Any]]] = [
         [OWN_PROXY, Antrea(traffic_encap_mode="noEncap", no_snat=True)],
     ),
     (
+        "Antrea with a name that has a hash, Cilium in a namespace of its own",
+        [
+            PROXY,
+            config_map("antrea-config-h5c9", **{"antrea-agent__conf": "trafficEncapMode: networkPolicyOnly\n"}),
+            config_map("cilium-config", "cilium"),
+        ],
+        [OWN_PROXY, Antrea(traffic_encap_mode="networkPolicyOnly"), Cilium()],
+    ),
+    (
         "Kube-OVN, Subnets of other VPCs left out",
         [
             PROXY,
