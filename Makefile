@@ -11,7 +11,7 @@ demo: $(VENV)/.base
 
 test: $(VENV)/.test lint docs
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
-	$(BIN)/python -m pytest notebooks --nbval --nbval-sanitize-with notebooks/sanitize.cfg -p no:randomly --override-ini addopts=
+	TQDM_DISABLE=1 $(BIN)/python -m pytest notebooks --nbval --nbval-sanitize-with notebooks/sanitize.cfg -p no:randomly --override-ini addopts=
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check dsmodel tests benchmarks docs
@@ -28,7 +28,7 @@ bench: $(VENV)/.bench
 
 # Runs every notebook and stores its outputs; review the diff before committing.
 notebooks: $(VENV)/.test
-	$(BIN)/python -m jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
+	TQDM_DISABLE=1 $(BIN)/python -m jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
 	  --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
 build: $(VENV)/.test
