@@ -2,6 +2,7 @@
 
 import io
 import itertools
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -151,6 +152,38 @@ def test_brute_force_never_finds_a_smaller_plan(start):
         for plan in layout.alternatives["plan"]:
             assert_sound(layout.choose(plan), avoid)
     assert fitted > 5
+
+
+@pytest.mark.parametrize("version", ["1.20", "1.28", "1.29", "1.36"])
+@pytest.mark.parametrize("order", [(V4, V6), (V6, V4)], ids=["IPv4 first", "IPv6 first"])
+def test_both_families_are_smallest_at_once(version, order):
+    """Every smaller size of any range is refused by the components, or too small; sizes are all that packing needs."""
+    for number in range(12):
+        rng = np.random.default_rng(number)
+        demand = {
+            "nodes": int(rng.integers(1, 9)),
+            "pods_per_node": int(rng.integers(1, 14)),
+            "services": int(rng.integers(1, 15)),
+            "ip_families": order,
+        }
+        layout = plan_layout(demand, ["10.0.0.0/22", "fd00::/118"], kube_version=version, installer="flags")
+        config = layout.configs["cluster"]
+        for place in range(2):
+            for name in ("service_cidrs", "cluster_cidrs"):
+                ranges = list(getattr(config, name))
+                ranges[place] = ranges[place].subnet(0, ranges[place].prefix_length + 1)
+                smaller = replace(config, **{name: tuple(ranges)})
+                refused = ds.check_config(smaller)["severity"].isin(["fatal", "error"]).any()
+                assert refused or not holds(smaller, layout.demands[0]), (number, name, ranges)
+
+
+def holds(config, demand):
+    """Whether a cluster of a configuration takes the demand, by letting it try."""
+    cluster = ds.Cluster(config)
+    nodes = cluster.add_nodes(demand.nodes_wanted).granted == demand.nodes_wanted
+    pods = cluster.add_pods(np.repeat(np.arange(demand.nodes_wanted), demand.pods_on_node)) if nodes else None
+    services = cluster.add_services(demand.services_wanted + 1, ip_family_policy="RequireDualStack")
+    return nodes and pods.granted == len(pods) and services.granted == len(services)
 
 
 @pytest.mark.parametrize("number", range(60))

@@ -39,8 +39,8 @@ __all__ = ["ALTERNATIVES", "RANGES", "ClusterDemand", "Layout", "LayoutDoesNotFi
 
 # plans whose headroom differs by less from one that is listed are left out
 _ALIKE = 1.02
-# multiples of the demand that are looked at, at most
-_MOST_TRIED = 128
+# multiples of the demand that are looked at, at most; one cluster has fewer
+_MOST_TRIED = 48
 
 
 def plan_layout(
@@ -122,19 +122,12 @@ def plan_layout(
         placement = place(demands, free, terms=terms, times=times)
         if placement and _headroom(placement) >= _headroom(found[-1]) * _ALIKE:
             found.append(placement)
-    return _judged(Layout(demands, space, tuple(_spread(found, alternatives))))
+    return Layout(demands, space, tuple(_spread(found, alternatives))).choose(0)
 
 
 def _headroom(placement: Placement) -> float:
     """Return how many times the demand fits."""
     return float(placement.binding.size.headroom)
-
-
-def _judged(layout: Layout) -> Layout:
-    """Have every configuration judged once; a refused one is a bug and raises."""
-    for number in range(len(layout.placements)):
-        _ = layout.choose(number).configs
-    return layout
 
 
 def _spread(items: Sequence[Any], most: int) -> list[Any]:

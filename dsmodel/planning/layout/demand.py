@@ -26,8 +26,6 @@ __all__ = ["ClusterDemand", "demands_of"]
 
 # more of anything than this is no count of objects but a slip; Kubernetes is tested up to 5,000 nodes
 MOST = 10_000_000
-# cluster IPs that every cluster takes besides those of its own Services
-OWN_SERVICES = 2
 _ROUNDING = 1e-9  # growth such as 1.1 ** 2 is a float; what it adds above a whole number is no node
 
 
@@ -40,7 +38,8 @@ class ClusterDemand:
     nodes : int
         Today, or at the time the growth is counted from.
     services : int
-        That take a cluster IP; ``default/kubernetes`` and the DNS Service come on top.
+        That take a cluster IP in each family; the DNS Service comes on top, and ``default/kubernetes`` in the primary
+        family.
     pods_per_node : int, optional
         Pods with addresses of their own on each node, and the kubelet's ``maxPods``; 110 if neither this nor ``pods``
         is given.
@@ -135,6 +134,32 @@ class ClusterDemand:
     def services_wanted(self) -> int:
         """Services at the end, without those that every cluster has."""
         return self._grown(self.services)
+
+    def own_services(self, family: IPFamily) -> int:
+        """Count the cluster IPs that a cluster takes besides those of its Services.
+
+        Parameters
+        ----------
+        family : IPFamily
+            One of ``ip_families``.
+
+        Returns
+        -------
+        int
+            1 for DNS, and in the primary family 1 for ``default/kubernetes``, which never has two families.
+
+        Raises
+        ------
+        None
+            Every family has an answer.
+
+        Examples
+        --------
+        >>> demand = ClusterDemand(nodes=1, services=1)
+        >>> [demand.own_services(family) for family in demand.ip_families]
+        [2, 1]
+        """
+        return 2 if family is self.ip_families[0] else 1
 
     def _grown(self, count: int) -> int:
         """Let a count grow."""

@@ -16,7 +16,6 @@ from dsmodel.addresses.space import largest_free_block
 from dsmodel.cards import Card, Section
 from dsmodel.errors import InconsistentState, InvalidInput
 from dsmodel.kube.config_checks import flags_from_config
-from dsmodel.planning.layout.demand import OWN_SERVICES
 from dsmodel.planning.layout.installing import configuration, k3s_document, kubeadm_documents, refusals
 from dsmodel.planning.layout.sizes import range_size, uses_of
 
@@ -168,6 +167,8 @@ class Layout:
         ------
         InvalidInput
             There is no such plan.
+        InconsistentState
+            A configuration of the plan is refused, which is a bug of this model.
 
         Examples
         --------
@@ -179,7 +180,9 @@ class Layout:
         """
         if not 0 <= plan < len(self.placements):
             raise InvalidInput(f"there is no plan {plan!r}; the alternatives are 0 to {len(self.placements) - 1}")
-        return Layout(self.demands, self.space, self.placements, plan)
+        layout = Layout(self.demands, self.space, self.placements, plan)
+        _ = layout.configs  # judged before anyone sees it
+        return layout
 
     def kubeadm(self, cluster: str | None = None) -> list[dict[str, Any]]:
         """Write what ``kubeadm init --config`` reads, as plain values.
@@ -354,7 +357,9 @@ class Layout:
             cells[family] = (placement.taken(family) or None, _lengths(own), str(largest or "") if own else "")
         taken, ranges, left_over = cells[IPFamily.IPV4]
         wanted = sum(
-            demand.nodes_wanted * (demand.pods_on_node + demand.node_range) + demand.services_wanted + OWN_SERVICES
+            demand.nodes_wanted * (demand.pods_on_node + demand.node_range)
+            + demand.services_wanted
+            + demand.own_services(IPFamily.IPV4)
             for demand in self.demands
             if IPFamily.IPV4 in demand.ip_families
         )
@@ -405,9 +410,11 @@ def _why(placed: Placed, demand: ClusterDemand, *, usual: bool) -> str:
             f"{size.mask - placed.cidr.prefix_length} = {size.usable:,} node blocks for {size.wanted:,} nodes."
         )
     if size.use == "services":
+        own = demand.own_services(family)
+        also = "default/kubernetes and DNS" if own > 1 else "DNS"
         return (
-            f"{size.wanted:,} Services, default/kubernetes and DNS need {size.wanted + OWN_SERVICES:,} cluster IPs of "
-            f"the {size.usable + OWN_SERVICES:,} that a /{placed.cidr.prefix_length} has{wide}."
+            f"{size.wanted:,} Services, {also} need {size.wanted + own:,} cluster IPs of the {size.usable + own:,} "
+            f"that a /{placed.cidr.prefix_length} has{wide}."
         )
     kept = demand.reserved_node_addresses if family is IPFamily.IPV4 else 1
     return (

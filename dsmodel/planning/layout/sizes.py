@@ -24,7 +24,6 @@ from dsmodel.cni.capacity import usable_addresses
 from dsmodel.errors import InvalidInput
 from dsmodel.kube.behaviour import behaviour_of
 from dsmodel.kube.service_cidrs import service_range_pool
-from dsmodel.planning.layout.demand import OWN_SERVICES
 from dsmodel.planning.layout.installing import configuration, refusals
 
 if TYPE_CHECKING:
@@ -233,9 +232,10 @@ def _pods(demand: ClusterDemand, family: IPFamily, needed: int, terms: Terms) ->
 
 def _services(demand: ClusterDemand, family: IPFamily, needed: int, terms: Terms) -> tuple[int, int, int]:
     """Size the service range."""
-    first = max(_bits_for(needed + OWN_SERVICES), _usual("services", family, terms))
+    own = demand.own_services(family)
+    first = max(_bits_for(needed + own), _usual("services", family, terms))
     for bits in range(first, min(_WIDEST, family.bits - 1) + 1):
-        usable = _cluster_ips(terms.kube_version, demand.ip_families, family, bits) - OWN_SERVICES
+        usable = _cluster_ips(terms.kube_version, demand.ip_families, family, bits) - own
         if usable >= needed and _is_legal(terms, demand.ip_families, ("services", family, family.bits - bits, 0)):
             return bits, 0, usable
     raise NoLegalSize(
