@@ -343,3 +343,32 @@ def test_steps_never_go_back_and_forth():
     for to, cluster in itertools.product(["dual-stack"], [single()]):
         sizes = [len(state.config.cluster_cidrs) for state in plan_migration(cluster, to=to, ranges=RANGES).states]
         assert sizes == sorted(sizes)
+
+
+# what forces the steps -----------------------------------------------------------------------------------------------
+
+
+def test_the_api_server_refuses_what_the_steps_go_around():
+    server = ds.ControlPlane(kube_version="1.36", service_cidrs=["10.96.0.0/24", "fd00:10:96::/112"])
+    node = {"kind": "Node", "apiVersion": "v1", "metadata": {"name": "n"}, "spec": {}}
+    server.create(node)
+    one = {**server.get("Node", "n"), "spec": {"podCIDR": "10.244.0.0/24", "podCIDRs": ["10.244.0.0/24"]}}
+    stored = server.replace(one)  # from none to one, as by hand on the way back
+    for changed in (["10.244.0.0/24", "fd00::/64"], ["10.244.1.0/24"], []):
+        spec = {"podCIDR": changed[0], "podCIDRs": changed} if changed else {}
+        with pytest.raises(ds.errors.Rejected, match="podCIDRs"):
+            server.replace({**stored, "spec": spec})
+    default = server.get("ServiceCIDR", "kubernetes")
+    with pytest.raises(ds.errors.Rejected, match=r"spec.cidrs"):
+        server.replace({**default, "spec": {"cidrs": ["10.96.0.0/24"]}})
+
+
+@pytest.mark.parametrize("plugin", ["calico", "cilium"])
+def test_a_cluster_with_a_network_plugin_is_planned_by_its_node_blocks(plugin):
+    config = ds.ClusterConfig.of(cluster_cidrs=["10.244.0.0/20"], service_cidrs=["10.96.0.0/24"])
+    cluster = ds.Cluster(config, network_plugin=plugin)
+    cluster.add_nodes(4)
+    cluster.add_pods([0, 1, 2, 3, 3])
+    migration = plan_migration(cluster, ranges=RANGES)
+    assert migration.steps["findings"].sum() == 0
+    assert migration.after.nodes["has_pod_cidr_ipv6"].all()
