@@ -1,8 +1,9 @@
 """What stops growth where a network plugin gives pods their addresses: its own pools, as rows of `limits_of`.
 
 Promises one row a family for each kind of pool: ranges of which a node gets one ("node blocks"), blocks of which it may
-get several ("plugin blocks"), addresses of a subnet ("subnet addresses"), pods' addresses; and how many pods a node can
-have whatever its kubelet admits. Ranges a plugin does not use are no row: node IPAM may run dry beside Calico.
+get several ("plugin blocks"), addresses of a subnet ("subnet addresses"), pods' addresses, unless nodes fetch these as
+they need them; and how many pods a node can have whatever its kubelet admits. Ranges a plugin does not use are no row:
+node IPAM may run dry beside Calico.
 
 What it does not know: selectors. Pools of one family are counted together, as if they served all nodes.
 
@@ -169,12 +170,21 @@ def plugin_rows(cluster: Cluster) -> list[PluginRow]:
     if plugin is None:
         return []
     usage = plugin.usage()
+    if _fetches(usage):  # what nodes hold ready says nothing about how many more they can have
+        usage = [line for line in usage if line.unit != "addresses"]
     groups = [
         [line for line in usage if line.unit == unit and line.ip_family is family]
         for unit in _KINDS
         for family in plugin.ip_families
     ]
     return [_row(cluster, plugin, lines) for lines in groups if lines]
+
+
+def _fetches(usage: Sequence[PoolUsage]) -> bool:
+    """Tell whether nodes fetch addresses as their pods need them, from a subnet or in blocks of their own."""
+    units = {line.unit for line in usage}
+    loose = all(not line.cidrs for line in usage if line.unit == "addresses")
+    return "subnet addresses" in units or ("blocks" in units and loose)
 
 
 def _row(cluster: Cluster, plugin: NetworkPlugin, lines: Sequence[PoolUsage]) -> PluginRow:

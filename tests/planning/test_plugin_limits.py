@@ -182,5 +182,14 @@ def test_small_blocks_stop_a_node_below_its_kubelet() -> None:
     assert "20 blocks" in limit.why
 
 
+def test_what_nodes_fetch_as_they_need_it_is_no_limit() -> None:
+    aws = cluster_of(AwsVpcCni(Cidr("10.0.0.0/20"), interfaces=Interfaces(3, 10)), "10.0.0.0/20", nodes=2, pods=20)
+    assert [row.pool for row in plugin_rows(aws)] == ["subnet addresses"]
+    assert rows(aws)["pods per node", ""].usable == 2 * 29
+    assert aws.copy().add_pods([0, 1] * 30).granted == 2 * 27 - 20
+    pool = cluster_of(MultiPool(ClusterPool(["10.0.0.0/24"], {V4: 28})), "10.0.0.0/24", nodes=2, pods=2)
+    assert [row.pool for row in plugin_rows(pool)] == ["plugin blocks"]
+
+
 def test_without_a_plugin_there_are_no_rows() -> None:
     assert plugin_rows(cluster_of("host-local", "10.0.0.0/16", nodes=1, pods=1)) == []
