@@ -223,3 +223,18 @@ def test_watermarks() -> None:
     needed, excess = watermark_needed([4, 0, 30], [4, 0, 2], min_allocate=10, max_allocate=14, max_above_watermark=2)
     assert needed.tolist() == [8, 10, 0]
     assert excess.tolist() == [0, 0, 18]
+
+
+def test_the_agents_own_addresses_give_way_to_those_of_pods() -> None:
+    cilium = Cilium([V4])
+    cilium.add_ranges({V4: (np.array([0x0A000000, 0x0A000100], np.uint32), np.array([29, 29], np.uint8))})
+    assert cilium.usage()[0].usable == 2 * (6 - 2)
+    column = np.arange(0x0A000001, 0x0A000005, dtype=np.uint32)
+    assert cilium.occupy([0] * 4, {V4: column}).all()
+    line = cilium.usage()[0]
+    assert (line.used, line.usable, line.free) == (4, 8, 4)
+    assert cilium.occupy([0], {V4: np.array([0x0A000005], np.uint32)}).all()
+    assert cilium.usage()[0].usable == 9  # only one is left for the agent itself
+    assert cilium.place([0, 1]).ok.tolist() == [False, True]
+    cilium.remove_nodes([0])
+    assert (cilium.usage()[0].used, cilium.usage()[0].usable) == (1, 4)
