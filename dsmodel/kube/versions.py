@@ -344,6 +344,12 @@ RULES: dict[str, Rule] = {
         ((20, False), (23, True)),
         "cmd/kube-proxy/app/server.go; KEP-563",
     ),
+    "conntrack_max_scaled": Rule(
+        "most that kube-proxy sets nf_conntrack_max to by the number of cores; None for no cap",
+        ((20, None), (36, 1_048_576)),
+        "getConntrackMax of cmd/kube-proxy/app/server_others.go of v1.20.2 and pkg/proxy/conntrack/sysctls.go of "
+        "v1.36; the release between is not known",
+    ),
     "max_nodes": Rule("published scale limit of nodes in a cluster", ((20, 5000),), "SIG Scalability thresholds"),
     "max_pods": Rule("published scale limit of pods in a cluster", ((20, 150_000),), "SIG Scalability thresholds"),
     "max_pods_per_node": Rule("kubelet's default maxPods", ((20, 110),), "pkg/kubelet/apis/config/v1beta1/defaults.go"),
