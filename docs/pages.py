@@ -113,7 +113,7 @@ def _decisions() -> str:
     ]
     parts = [
         "# How a Service gets its families\n",
-        "What kube-apiserver makes of `ipFamilyPolicy`, `ipFamilies` and `clusterIPs`. These are the tables the code runs.\n",
+        "What kube-apiserver makes of `ipFamilyPolicy`, `ipFamilies` and `clusterIPs`: the tables the code runs.\n",
     ]
     for when, listed, words in rows:
         frame = pd.DataFrame(
