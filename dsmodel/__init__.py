@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dsmodel.cluster.state import Cluster
     from dsmodel.cluster.table import Table
     from dsmodel.cluster.verification import verify
+    from dsmodel.graph.topology import to_networkx
     from dsmodel.graph.traces import trace
     from dsmodel.io.configs import read_config
     from dsmodel.io.kubectl import read_cluster
@@ -84,6 +85,7 @@ __all__ = [
     "reports",
     "sweep",
     "testing",
+    "to_networkx",
     "trace",
     "verify",
     "widgets",
@@ -129,6 +131,7 @@ _DOORS = {
     "reports": "",
     "sweep": "planning.sweeps",
     "testing": "",
+    "to_networkx": "graph.topology",
     "trace": "graph.traces",
     "verify": "cluster.verification",
     "widgets": "",

@@ -29,8 +29,9 @@ class Kind(enum.StrEnum):
     """
 
     POD = "pod"
-    WORKLOAD = "workload"  # pods of one namespace and label set that are decided alike, on one node or on many
+    WORKLOAD = "workload"  # pods of one namespace and name label
     NODE = "node"
+    NODE_POOL = "pool"  # nodes of one node pool
     SERVICE = "svc"
     PROXY = "proxy"
     POLICY = "policy"
@@ -96,6 +97,7 @@ NODE_ATTRIBUTES: Final = (
     Attribute("ipv4", (str,), "its IPv4 address; empty for none", _ADDRESSED),
     Attribute("ipv6", (str,), "its IPv6 address; empty for none", _ADDRESSED),
     Attribute("host_network", (bool,), "whether it shares the node's namespace", (Kind.POD,)),
+    Attribute("nodes", (int,), "nodes it stands for", (Kind.NODE_POOL,)),
     Attribute("ready", (bool,), "whether it is up", (Kind.NODE,)),
     Attribute("zone", (str,), "failure zone", (Kind.NODE,)),
     Attribute(

@@ -23,14 +23,13 @@ from dsmodel.errors import InvalidInput
 from dsmodel.graph.gateways.contract import GatewayPolicy, Selection
 from dsmodel.graph.gateways.reading import read_gateways
 from dsmodel.graph.masquerade.reading import read_masquerades
+from dsmodel.graph.translators import NAT64_PREFIX_LENGTHS, WELL_KNOWN_PREFIX
 
 if TYPE_CHECKING:
     from dsmodel.cluster.checks.rules import Finding
     from dsmodel.cluster.state import Cluster
 
 __all__ = ["NAT64", "BorderNAT", "Network", "TransparentProxy"]
-
-_WELL_KNOWN_PREFIX: Final = "64:ff9b::/96"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +122,7 @@ class NAT64:
     'NAT64/64:ff9b::/96'
     """
 
-    prefix: str = _WELL_KNOWN_PREFIX
+    prefix: str = str(WELL_KNOWN_PREFIX)
     addresses: tuple[str, ...] = ()
     dns64: bool = True
     ports: int | None = None
@@ -132,6 +131,8 @@ class NAT64:
         """Read what is text, and refuse what is none of it."""
         if (block := Cidr(self.prefix)).family is not IPFamily.IPV6:
             raise InvalidInput(f"NAT64 prefix {self.prefix} is IPv4; clients are IPv6: give for instance 64:ff9b::/96")
+        if block.prefix_length not in NAT64_PREFIX_LENGTHS:
+            raise InvalidInput(f"NAT64 prefix {self.prefix}: RFC 6052 allows the lengths {NAT64_PREFIX_LENGTHS}")
         object.__setattr__(self, "prefix", str(block))
         object.__setattr__(self, "addresses", tuple(_canonical(each) for each in _texts(self.addresses, "addresses")))
         for text in self.addresses:

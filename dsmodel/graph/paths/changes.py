@@ -134,8 +134,9 @@ def kind_of_change(before: Decision, after: Decision) -> str:
     if after.verdict.works and not before.verdict.works:
         return "repaired"
     differs = {
-        "moved": {leave.name for leave in before.exits} != {leave.name for leave in after.exits},
-        "source": (before.seen, before.sources) != (after.seen, after.sources),
+        "moved": after.verdict.works
+        and {leave.name for leave in before.exits} != {leave.name for leave in after.exits},
+        "source": after.verdict.works and (before.seen, before.sources) != (after.seen, after.sources),
         "verdict": before.verdict is not after.verdict,
     }
     return next((name for name, held in differs.items() if held), "")

@@ -104,8 +104,6 @@ class Decision:
         Kind of destination, as `dsmodel.graph.paths.destinations.Place` names it.
     is_local : bool
         Whether the destination is on the pod's own node.
-    returns_elsewhere : bool
-        Whether answers come back to another node than the one that sent: the gateway's.
     parts : tuple of Decision
         What it was joined from, where members of the destination differ.
     """
@@ -124,7 +122,6 @@ class Decision:
     proxy: str = ""
     place: str = ""
     is_local: bool = False
-    returns_elsewhere: bool = False
     parts: tuple[Decision, ...] = field(default=(), repr=False)
 
 

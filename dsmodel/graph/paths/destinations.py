@@ -31,6 +31,7 @@ from dsmodel.cluster.checks.rules import ENDS
 from dsmodel.cluster.schema import TRAFFIC_POLICIES
 from dsmodel.errors import InvalidAddress, InvalidInput
 from dsmodel.graph.paths.blocks import codes_of, families_of
+from dsmodel.graph.translators import WELL_KNOWN_PREFIX, embed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -50,7 +51,6 @@ __all__ = [
     "State",
     "members_of",
     "read_destinations",
-    "synthesised",
 ]
 
 INTERNET: Final = {IPFamily.IPV4: "198.41.0.4", IPFamily.IPV6: "2001:503:ba3e::2:30"}
@@ -495,49 +495,19 @@ def _add(found: _Gathered, place: int, address: int, node: str = "") -> None:
 def _made_up(one: Destination, network: Network) -> tuple[str, ...]:
     """Addresses that DNS64 answers with for a name that has none of IPv6."""
     translators = [each for each in network.nat64 or () if each.dns64]
-    if not translators:
+    servers = [parse_address(text)[1] for text in one.of_family(IPFamily.IPV4) if "/" not in text]
+    if not translators or not servers:
         return ()
-    return tuple(synthesised(text, translators[0].prefix) for text in one.of_family(IPFamily.IPV4) if "/" not in text)
+    column = from_integers(servers, family=IPFamily.IPV4)
+    made, allowed = embed(column, translators[0].prefix)
+    allowed |= _is_documentation(column)
+    return tuple(format_address(IPFamily.IPV6, number) for number in to_integers(made[allowed]))
 
 
-def synthesised(text: str, prefix: str) -> str:
-    """Return the IPv6 address that stands for an IPv4 server behind a NAT64 prefix.
-
-    Parameters
-    ----------
-    text : str
-        IPv4 address.
-    prefix : str
-        NAT64 prefix of 32, 40, 48, 56, 64 or 96 bits.
-
-    Returns
-    -------
-    str
-        With bits 64 to 71 zero.
-
-    Raises
-    ------
-    InvalidInput
-        A prefix of another length.
-
-    Notes
-    -----
-    Source: RFC 6052 section 2.2.
-
-    Examples
-    --------
-    >>> synthesised("192.0.2.33", "64:ff9b::/96"), synthesised("192.0.2.33", "2001:db8:122::/48")
-    ('64:ff9b::c000:221', '2001:db8:122:c000:2:2100::')
-    """
-    block, number = Cidr(prefix), parse_address(text)[1]
-    length = block.prefix_length
-    if length not in {32, 40, 48, 56, 64, 96}:
-        raise InvalidInput(f"NAT64 prefix {prefix}: RFC 6052 allows lengths 32, 40, 48, 56, 64 and 96")
-    before = max(0, min(32, 64 - length))  # bits of the IPv4 address left of the reserved octet
-    high, low = number >> (32 - before), number & ((1 << (32 - before)) - 1)
-    after = 0 if length == 96 else 56 - (32 - before)
-    value = (high << 64) | (low << after)
-    return format_address(IPFamily.IPV6, block.first | value)
+def _is_documentation(column: NDArray[Any]) -> NDArray[np.bool_]:
+    """Say which addresses stand for servers on the Internet in examples."""
+    named = np.array([*("Documentation" in block.name for block in SPECIAL_PURPOSE), False])
+    return np.asarray(named[special_purpose(column)])
 
 
 def _down_rows(cluster: Cluster, network: Network) -> NDArray[np.bool_]:
@@ -555,13 +525,12 @@ class _Locations:
     def __init__(self, cluster: Cluster, network: Network, family: IPFamily, address: NDArray[Any]) -> None:
         end, n = ENDS[family], len(address)
         rows = special_purpose(address)
-        documentation = np.array(["Documentation" in block.name for block in SPECIAL_PURPOSE] + [False])
-        ordinary = np.array([block.is_global is not False for block in SPECIAL_PURPOSE] + [True])
-        place = np.where(ordinary[rows] | documentation[rows], Place.INTERNET, Place.PRIVATE).astype(np.uint8)
+        ordinary = np.array([*(block.is_global is not False for block in SPECIAL_PURPOSE), True])
+        place = np.where(ordinary[rows] | _is_documentation(address), Place.INTERNET, Place.PRIVATE).astype(np.uint8)
         place[PrefixTable(_ON_LINK).lookup(address) >= 0] = Place.ON_LINK
         place[PrefixTable(Cidr(each.prefix) for each in network.nat64 or ()).lookup(address) >= 0] = Place.NAT64
         if family is IPFamily.IPV6:
-            place[PrefixTable([Cidr("64:ff9b::/96")]).lookup(address) >= 0] = Place.NAT64
+            place[PrefixTable([WELL_KNOWN_PREFIX]).lookup(address) >= 0] = Place.NAT64
         place[PrefixTable(cluster.config.cluster_cidrs).lookup(address) >= 0] = Place.POD_RANGE
         nodes, pods = cluster.nodes, cluster.pods
         held = np.flatnonzero(nodes[f"has_pod_cidr_{end}"])

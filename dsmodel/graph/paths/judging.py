@@ -21,7 +21,7 @@ import numpy as np
 from dsmodel.addresses.arrays import addresses_in, from_integers, to_integers
 from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.addresses.literals import format_address, parse_address
-from dsmodel.addresses.registries import SPECIAL_PURPOSE, special_purpose
+from dsmodel.addresses.registries import is_globally_routable
 from dsmodel.cluster.checks.rules import ENDS
 from dsmodel.graph.flows import UNDECIDED, VERDICTS, Flows, Steering, Translation, Verdict
 from dsmodel.graph.gateways.steering import steer
@@ -245,7 +245,9 @@ class _Judgement:
         mine = self.open & ~self.gateway
         inside = np.isin(self.cells.place, (Place.NODE, Place.POD))
         self.settle(mine & ~found.translated & ~found.has_source, Verdict.UNKNOWN, Cause.MASQUERADE_UNKNOWN)
-        unaddressed = mine & found.translated & ~found.has_source
+        # what stays on the node leaves by another device, whose address is not in the model
+        nearby = self.cells.is_same & (self.cells.place == Place.POD)
+        unaddressed = mine & found.translated & ~found.has_source & ~nearby
         if self._some_node_has_an_address():
             self.settle(unaddressed & (flows.node >= 0), Verdict.NO_ROUTE, Cause.NODE_WITHOUT_ADDRESS)
         self.settle(unaddressed & ~inside, Verdict.UNKNOWN, Cause.ADDRESSES_UNKNOWN)
@@ -281,7 +283,7 @@ class _Judgement:
         self._border(source, node)
         is_internet = cells.place == Place.INTERNET
         if family in self.network.border:
-            bare = is_internet & (self.nat < 0) & ~_is_global(source)
+            bare = is_internet & (self.nat < 0) & ~is_globally_routable(source)
             self.settle(bare, Verdict.BLACKHOLE_RETURN, Cause.NOT_GLOBAL)
         self.settle(~returns & ~unsure, Verdict.BLACKHOLE_RETURN, Cause.NO_RETURN)
         if family not in self.network.default_route:
@@ -381,6 +383,7 @@ class _Judgement:
             steering.reason,
             self.rule,
             rewritten,
+            rewritten if translation is None else rewritten & translation.has_source,
             fixed,
             np.where(self.captured | (self.cause == Cause.PROXY_REJECTS), self.cells.proxy, -1),
             self.rule_of_service,
@@ -419,12 +422,15 @@ class _Judgement:
         nat = self.translators[self.nat[cell]] if self.nat[cell] >= 0 else None
         place = Place(int(cells.place[cell]))
         translated = bool(self.rewritten[cell])
+        nearby = translated and translation is not None and not translation.has_source[cell]
         arrives = verdict.works or cause in {Cause.NOT_GLOBAL, Cause.NO_RETURN}
         seen: Seen = Seen.NOBODY
         sources: tuple[str, ...] = ()
         if verdict in {Verdict.UNKNOWN, Verdict.NONDETERMINISTIC} or cause is Cause.EXIT_UNKNOWN:
             seen = Seen.SEVERAL if len(exits) > 1 else Seen.UNKNOWN
             sources = tuple(dict.fromkeys(each.address for each in exits if each.address))
+        elif arrives and nearby and place is Place.POD:
+            seen = Seen.UNKNOWN
         elif arrives:
             seen, sources = self._seen(cell, nat, exits, self.fixed[fixed] if fixed >= 0 else "")
         proxy_place = int(cells.proxy[cell])
@@ -456,7 +462,6 @@ class _Judgement:
             proxy,
             place.name.lower(),
             bool(cells.is_same[cell]),
-            bool(self.gateway[cell] and place not in {Place.NODE, Place.POD}),
         )
 
     def _seen(
@@ -533,12 +538,6 @@ _WORDS: Final = {
     Cause.ENDPOINTS_UNKNOWN: "unknown because the sources of kube-proxy do not say which endpoints it takes",
     Cause.NODE_UNKNOWN: "unknown because the zone of the node it leaves from decides which border NAT it meets",
 }
-
-
-def _is_global(column: NDArray[Any]) -> Marks:
-    """Say which addresses are globally reachable."""
-    ordinary = np.array([block.is_global is True for block in SPECIAL_PURPOSE] + [True])
-    return ordinary[special_purpose(column)]
 
 
 def _is_local(proxy: KubeProxy, column: NDArray[Any], family: IPFamily) -> Marks:

@@ -401,7 +401,7 @@ def test_an_empty_cluster_has_empty_answers():
 # oracle ------------------------------------------------------------------------------------------------------------
 
 
-def oracle(cluster, net, pod, address):  # noqa: C901, PLR0911, PLR0912 - the pipeline in one piece
+def oracle(cluster, net, pod, address):  # noqa: C901, PLR0911, PLR0912, PLR0915 - the pipeline in one piece
     """Verdict and seen source of one flow, in plain words and one step at a time."""
     family = f"IPv{address.version}"
     end = family.lower()
@@ -419,8 +419,9 @@ def oracle(cluster, net, pod, address):  # noqa: C901, PLR0911, PLR0912 - the pi
     own = node_address(node) if host else None
     if not host and pods[f"has_pod_{end}"][pod]:
         own = str(format_addresses(pods[f"pod_{end}"][[pod]])[0])
+    knows = bool(nodes["has_internal_ipv4"].any() or nodes["has_internal_ipv6"].any())
     if own is None:
-        return "no_family", None
+        return "no_family" if knows or not host else "unknown", None
     for proxy in net.proxies:
         if not host and family not in proxy.families and proxy.other_family == "reject":
             return "policy_denied", None
@@ -460,13 +461,18 @@ def oracle(cluster, net, pod, address):  # noqa: C901, PLR0911, PLR0912 - the pi
     else:
         moved = translate(net.masquerades, flows, cluster)
         rewritten = bool(moved.translated[0])
-        if rewritten and not moved.has_source[0]:
+        nearby = at_pod is not None and target == node
+        if rewritten and not moved.has_source[0] and not nearby and target is None:
+            return "no_route" if knows else "unknown", None
+        if rewritten and not moved.has_source[0] and not nearby and knows:
             return "no_route", None
-        if rewritten:
+        if rewritten and not moved.has_source[0]:
+            source = None
+        elif rewritten:
             source, kind = str(format_addresses(moved.source[[0]])[0]), "node"
     if target is not None:
         return "ok_snat" if rewritten else "ok_direct", source
-    if steered is not Verdict.VIA_GATEWAY and node_address(node) is None:
+    if steered is not Verdict.VIA_GATEWAY and node_address(node) is None and knows:
         return "no_route", None
     if not net.default_route[flows.family]:
         return "no_route", None

@@ -1,0 +1,158 @@
+"""What breaks when something goes down: every path resolved again without it.
+
+Promises the products' own rules of fail-over, not reachability in a drawing: a policy may drop, leak to the node's
+address, or move to another gateway, and the two families need not do the same.
+
+What it does not know: the seconds in which agents have not noticed yet; connections that are open. A Service loses the
+endpoints on a node with the node.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dsmodel.graph.flows import Verdict
+from dsmodel.graph.paths.changes import difference, kind_of_change
+from dsmodel.graph.paths.decisions import Cause
+from dsmodel.graph.paths.resolution import Paths, resolve
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dsmodel.addresses.cidr import IPFamily
+
+__all__ = ["OUTCOMES", "blast_radius", "failed", "losses"]
+
+OUTCOMES = {
+    Verdict.DROPPED_NO_GATEWAY: "dropped",
+    Verdict.DROPPED_NO_EGRESS_IP: "dropped",
+    Verdict.POLICY_DENIED: "dropped",
+    Verdict.BLACKHOLE_RETURN: "black-holed",
+    Verdict.NO_ROUTE: "no route",
+    Verdict.NO_FAMILY: "no address",
+    Verdict.LEAK_FALLTHROUGH: "leaked",
+    Verdict.UNKNOWN: "unknown",
+    Verdict.NONDETERMINISTIC: "some lost",
+}
+"""What becomes of pods, by the verdict after the failure; all other verdicts work."""
+
+
+def failed(paths: Paths, *names: str) -> Paths:
+    """Resolve the same pods and destinations with something down.
+
+    Parameters
+    ----------
+    paths : Paths
+        As things are.
+    *names : str
+        "Node/worker-1", "Zone/zone-a", "NAT/nat-a", an egress address, a gateway's title.
+
+    Returns
+    -------
+    Paths
+        Of the same pods and destinations.
+
+    Raises
+    ------
+    None
+        What is called by no such name fails nothing.
+
+    Examples
+    --------
+    >>> from dsmodel.cluster.examples import kubeadm_dual_stack
+    >>> from dsmodel.graph.network import Network
+    >>> before = resolve(kubeadm_dual_stack(), network=Network(masquerades=()))
+    >>> sorted(failed(before, "Node/node-0").network.failed)
+    ['Node/node-0']
+    """
+    network = paths.network.failing(*names)
+    return resolve(paths.cluster, list(paths.destinations), network=network, pods=paths.pods)
+
+
+def blast_radius(paths: Paths, *names: str) -> pd.DataFrame:
+    """Say what changes when something goes down.
+
+    Parameters
+    ----------
+    paths : Paths
+        As things are.
+    *names : str
+        What goes down, all at once; as `failed` takes it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `dsmodel.graph.paths.difference` gives it, with ``outcome`` behind ``change``: "down with its node", one of
+        `OUTCOMES`, "moved" to another gateway, "another source", or "repaired".
+
+    Raises
+    ------
+    None
+        What is called by no such name changes nothing.
+
+    Examples
+    --------
+    >>> from dsmodel.cluster.examples import kubeadm_dual_stack
+    >>> from dsmodel.graph.network import Network
+    >>> before = resolve(kubeadm_dual_stack(), "shop/app00-00001", network=Network(masquerades=()))
+    >>> blast_radius(before, "Node/node-1").groupby(["ip_family", "outcome"])["pods"].sum()
+    ip_family  outcome
+    IPv4       down with its node     19
+               no route              101
+    IPv6       down with its node     19
+               no route              101
+    Name: pods, dtype: int64
+    """
+    after = failed(paths, *names)
+    frame = difference(paths, after)
+    own = {made.reason for half in after.halves.values() for made in half.decisions if made.cause is Cause.NODE_DOWN}
+    words = {"moved": "moved", "source": "another source", "repaired": "repaired"}
+    outcome = [
+        "down with its node" if why in own else OUTCOMES.get(Verdict(verdict), words.get(change, "another verdict"))
+        for verdict, change, why in zip(frame["verdict_after"], frame["change"], frame["why"], strict=True)
+    ]
+    frame.insert(list(frame.columns).index("change") + 1, "outcome", outcome)
+    return frame
+
+
+def losses(before: Paths, after: Paths, *, place: int, family: IPFamily) -> tuple[int, int, int, str]:
+    """Count the pods that lose one family of one destination.
+
+    Parameters
+    ----------
+    before, after : Paths
+        Of the same pods and destinations.
+    place : int
+        Of the destination.
+    family : IPFamily
+        Which.
+
+    Returns
+    -------
+    tuple of (int, int, int, str)
+        Pods that work before; of these, pods that do not after; pods that leak only after; why, for most of the lost,
+        or of those that go on.
+
+    Raises
+    ------
+    IndexError
+        There is no such destination.
+    """
+    everyone = np.arange(len(before.pods))
+    halves = before.halves[family], after.halves[family]
+    pairs, counts = np.unique(np.stack([half.codes(everyone, place) for half in halves]), axis=1, return_counts=True)
+    works = lost = leaked = 0
+    reasons: dict[tuple[bool, str], int] = {}
+    for old, new, count in zip(*pairs.tolist(), counts.tolist(), strict=True):
+        made, then = halves[0].decisions[old], halves[1].decisions[new]
+        if not made.verdict.works:
+            continue
+        works += count
+        is_lost = not then.verdict.works
+        lost += count * is_lost
+        leaked += count * (kind_of_change(made, then) == "leaked")
+        reasons[is_lost, then.reason] = reasons.get((is_lost, then.reason), 0) + count
+    why = max(reasons, key=lambda key: (key[0], reasons[key], key[1]), default=(False, ""))[1]
+    return works, lost, leaked, why
