@@ -13,10 +13,11 @@ import pandas as pd
 
 from dsmodel.addresses.cidr import IPFamily
 from dsmodel.cluster.frames import TEXT_DTYPE
+from dsmodel.cluster.state import Cluster
 from dsmodel.reports.pools import utilization
 
 if TYPE_CHECKING:
-    from dsmodel.cluster.state import Cluster
+    from collections.abc import Callable
 
 __all__ = ["difference"]
 
@@ -25,13 +26,15 @@ _EXTERNAL_NAME = 4  # code of schema.SERVICE_TYPES
 _SHOWN = 3
 
 
-def difference(before: Cluster, after: Cluster) -> pd.DataFrame:
+def difference(before: Cluster, after: Cluster | Callable[[Cluster], object]) -> pd.DataFrame:
     """Compare what two states of a cluster have in use.
 
     Parameters
     ----------
-    before, after : Cluster
-        A cluster, and a copy of it that something was done to.
+    before : Cluster
+        Any cluster; it is not changed.
+    after : Cluster or callable
+        A copy of it that something was done to; or what to do to a copy, for a what-if in one line.
 
     Returns
     -------
@@ -57,7 +60,12 @@ def difference(before: Cluster, after: Cluster) -> pd.DataFrame:
     0      IPv4            1           1      0
     1      IPv6            0           1      1
     2                      0           0      0
+    >>> difference(cluster, lambda what_if: what_if.add_services(2))["delta"].tolist()
+    [2, 0, 0]
     """
+    if not isinstance(after, Cluster):
+        change, after = after, before.copy()
+        change(after)
     old, new = (utilization(cluster).set_index(_KEYS) for cluster in (before, after))
     index = new.index.union(old.index, sort=False) if len(old.index.difference(new.index)) else new.index
     old, new = old.reindex(index), new.reindex(index)
