@@ -164,10 +164,9 @@ def problems_of(
         known.add(key)
         found += [f"node {key!r}: {words}" for words in _node_problems(key, attributes)]
     for source, target, key, attributes in edges:
-        found += [
-            f"edge {source!r} to {target!r}: {words}" for words in _edge_problems(source, target, key, attributes)
-        ]
-        found += [f"edge to {end!r}: no such node" for end in (source, target) if end not in known]
+        title = f"edge {source!r} to {target!r}"
+        found += [f"{title}: {words}" for words in _edge_problems(source, target, key, attributes)]
+        found += [f"{title}: there is no node {end!r}" for end in (source, target) if end not in known]
     return found
 
 
