@@ -1,12 +1,12 @@
 """How far each part of the model can be trusted: what its rules were taken from, and what stands in for chance.
 
-Promises one row for every modelled component of Kubernetes and every network plugin. *verified by recording* says that
-answers of the real component are replayed against the model by its tests (``tests/conformance``) and agree; *from
-source* that rules were read in the component's source; *from docs* that only documentation was there to read.
+Promises one row for every modelled component of Kubernetes, every network plugin and every part of egress. *verified by
+recording* says that answers of the real component are replayed against the model by its tests (``tests/conformance``)
+and agree; *from source* that rules were read in the component's source; *from docs* that only documentation was there
+to read.
 
 What it does not know: which rule of a component a recording exercised. Rows that are recorded in part are split, so
-that the part beyond the recordings has a row of its own. The rules of egress (``dsmodel.graph``) name their sources in
-their modules and in the ``why`` of what they answer.
+that the part beyond the recordings has a row of its own.
 
 Sources: each row names its own.
 """
@@ -17,6 +17,7 @@ import pandas as pd
 
 from dsmodel.cni import PROVENANCES
 from dsmodel.cni.contract import Certainty, Provenance
+from dsmodel.graph import provenances as egress
 
 __all__ = ["provenance"]
 
@@ -131,8 +132,8 @@ def provenance() -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``part`` ("kubernetes" or "network plugin"), ``component``, ``certainty`` ("verified by recording", "from
-        source", "from docs"), ``version`` read or recorded, ``files`` the rules were read in (in the component's own
+        ``part`` ("kubernetes", "network plugin" or "egress"), ``component``, ``certainty`` ("verified by recording",
+        "from source", "from docs"), ``version`` read or recorded, ``files`` the rules were read in (in the component's own
         repository, separated by commas), ``approximate``: what cannot be known and is stood in for, empty where
         nothing is. Kubernetes first, then by component.
 
@@ -147,7 +148,7 @@ def provenance() -> pd.DataFrame:
     >>> frame.loc[frame["component"].isin(["calico", "host-local"]), ["component", "certainty"]].to_numpy().tolist()
     [['calico', 'from source'], ['host-local', 'verified by recording']]
     """
-    parts = (("kubernetes", _KUBE), ("network plugin", PROVENANCES))
+    parts = (("kubernetes", _KUBE), ("network plugin", PROVENANCES), ("egress", egress.PROVENANCES))
     rows = [
         (part, row.plugin, str(row.certainty), row.version, ", ".join(row.files), row.approximate)
         for part, entries in parts

@@ -54,3 +54,15 @@ def test_every_plugin_has_a_row_and_every_row_a_source() -> None:
     assert (frame[["component", "certainty", "version", "files"]] != "").all(axis=None)
     assert not frame["component"].duplicated().any()
     assert set(frame["certainty"]) == {"verified by recording", "from source", "from docs"}
+
+
+def test_every_module_of_egress_that_decides_has_a_row() -> None:
+    frame = reports.provenance()
+    rows = set(frame.loc[frame["part"] == "egress", "component"])
+    graph = Path(reports.__file__).parents[1] / "graph"
+    apart = {"contract", "evaluation", "rendering", "services", "reading", "proxies", "unmasqueraded"}
+    named = {"masquerade_agent": "ip-masq-agent", "reference_plugins": "cni plugins", "aws": "aws-vpc-cni"}
+    named |= {"ovn": "ovn-kubernetes"}
+    for path in sorted((graph / "masquerade").glob("[a-z]*.py")):
+        if path.stem not in apart:
+            assert f"masquerade: {named.get(path.stem, path.stem.replace('_', '-'))}" in rows, path.stem
