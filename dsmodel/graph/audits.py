@@ -50,7 +50,8 @@ def allowed_sources(paths: Paths, *, failures: Sequence[str] | None = None) -> p
     paths : Paths
         Of the pods and destinations in question.
     failures : sequence of str, optional
-        What may be down, each alone, as `Network.failing` takes it; if left out, every exit of a gateway that serves.
+        What may be down, each alone, as `Network.failing` takes it; if left out, every exit of a gateway and every
+        translator at the border that serves.
 
     Returns
     -------
@@ -76,7 +77,9 @@ def allowed_sources(paths: Paths, *, failures: Sequence[str] | None = None) -> p
     0      IPv4  198.51.100.9   NAT   120
     """
     if failures is None:
-        served = {leave.name for half in paths.halves.values() for made in half.decisions for leave in made.exits}
+        everything = [made for half in paths.halves.values() for made in half.decisions]
+        served = {leave.name for made in everything for leave in made.exits}
+        served |= {made.nat for made in everything if made.nat}
         failures = sorted(served)
     found: dict[tuple[int, int, str], tuple[str, int, str]] = {}
     for when, state in (("now", paths), *((name, failed(paths, name)) for name in failures)):

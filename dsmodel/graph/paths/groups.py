@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dsmodel.addresses.arrays import from_integers
+from dsmodel.addresses.cidr import Cidr
 from dsmodel.addresses.prefixes import PrefixTable
 from dsmodel.addresses.registries import special_purpose
 from dsmodel.cluster.checks.rules import ENDS
@@ -23,6 +25,7 @@ from dsmodel.graph.gateways.endpoints import endpoint_hashes
 from dsmodel.graph.gateways.matching import selected, shapes_of
 from dsmodel.graph.gateways.products import PRODUCTS
 from dsmodel.graph.gateways.situation import Situation
+from dsmodel.graph.masquerade.aws import EGRESS_RANGES, AwsVpcCni
 from dsmodel.graph.paths.blocks import codes_of, families_of
 
 if TYPE_CHECKING:
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dsmodel.addresses.cidr import Cidr, IPFamily
+    from dsmodel.addresses.cidr import IPFamily
     from dsmodel.cluster.state import Cluster
     from dsmodel.graph.gateways.contract import Claim, Selection, Way
     from dsmodel.graph.gateways.matching import Selected
@@ -219,6 +222,10 @@ def groups_of(
         source, has = source.copy(), has.copy()
         source[at] = cluster.nodes[f"internal_{end}"][node[at]]
         has[at] = True
+    lent = _egress_address(network, cluster, family)
+    if lent is not None:
+        bare = ~has & ~host
+        source, has = np.where(bare, lent, source), has | bare
     proxy = proxies_of(network, cluster, pods, family)
     columns = [
         has,
@@ -236,6 +243,14 @@ def groups_of(
     other = first.copy()
     other[of_pod[elsewhere[::-1]]] = elsewhere[::-1]
     return Groups(np.asarray(pods, np.int32), of_pod, first, other, size, source, has, node, host, proxy)
+
+
+def _egress_address(network: Network, cluster: Cluster, family: IPFamily) -> NDArray[Any] | None:
+    """Return what stands for the address that a pod has for egress alone, which no API object shows."""
+    for each in network.masquerades or ():
+        if isinstance(each, AwsVpcCni) and each.ip_family is not family and each.chains(family, cluster):
+            return from_integers([Cidr(EGRESS_RANGES[family]).first + 2], family=family)
+    return None
 
 
 def _kinds(column: NDArray[Any]) -> Codes:
