@@ -133,9 +133,9 @@ def provenance() -> pd.DataFrame:
     -------
     pandas.DataFrame
         ``part`` ("kubernetes", "network plugin" or "egress"), ``component``, ``certainty`` ("verified by recording",
-        "from source", "from docs"), ``version`` read or recorded, ``files`` the rules were read in (in the component's own
-        repository, separated by commas), ``approximate``: what cannot be known and is stood in for, empty where
-        nothing is. Kubernetes first, then by component.
+        "from source", "from docs"), ``version`` read or recorded, ``files`` the rules were read in (in the
+        component's own repository, separated by commas), ``approximate``: what cannot be known and is stood in for,
+        empty where nothing is. Kubernetes first, then by component.
 
     Raises
     ------
