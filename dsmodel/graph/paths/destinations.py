@@ -425,18 +425,21 @@ def members_of(
     destination = np.array(found.destination, np.int32)
     address = from_integers(found.address, family=family)
     located = _Locations(cluster, network, family, address)
-    node = located.node
     names = {str(name): row for row, name in enumerate(cluster.nodes["name"].tolist())} if any(found.node) else {}
     given = np.array([names.get(name, -1) for name in found.node], np.int32)
-    node = np.where(node < 0, given, node)
+    node, host = (np.where(known < 0, given, known).astype(np.int32) for known in (located.node, located.host))
+    lost = np.append(_down_rows(cluster, network), False)[host]
     cell = PrefixTable(borders).lookup(address)
-    down = _down_rows(cluster, network)
-    lost = np.append(down, False)[located.host]
-    words = [SERVICE_WORDS.index(_service_words(one)) for one in destinations]
-    service = np.array(words, np.int8)[destination] if len(destination) else np.zeros(0, np.int8)
-    host = np.where(located.host < 0, given, located.host).astype(np.int32)
+    words = np.array([SERVICE_WORDS.index(_service_words(one)) for one in destinations], np.int8)
+    service = words[destination]
     kind = codes_of([located.place, cell, located.in_pod_cidr, node >= 0, lost, service])[0]
-    return Members(destination, address, located.place, node, kind, state, located.pod, host, service)
+    # a Service has no endpoint any more on a node that is down
+    kept = ~(np.array([bool(one.service) for one in destinations], np.bool_)[destination] & lost)
+    left = np.bincount(destination[kept], minlength=len(destinations)) > 0
+    state[(state == State.MEMBERS) & ~left] = State.NO_ENDPOINT
+    columns = (destination, address, located.place, node, kind, located.pod, host, service)
+    destination, address, place, node, kind, pod, host, service = (column[kept] for column in columns)
+    return Members(destination, address, place, node, codes_of([kind])[0], state, pod, host, service)
 
 
 def _service_words(one: Destination) -> str:
