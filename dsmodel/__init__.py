@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from dsmodel.planning.migration import plan_migration
     from dsmodel.planning.scenario import Burst, Growth, Scenario, Step
     from dsmodel.planning.sweeps import sweep
+    from dsmodel.planning.what_ifs import what_if
     from dsmodel.pools.blocks import CidrSet
     from dsmodel.pools.contract import Operation
     from dsmodel.pools.ranges import AddressRange, PortRange
@@ -88,6 +89,7 @@ __all__ = [
     "to_networkx",
     "trace",
     "verify",
+    "what_if",
     "widgets",
     "write_manifests",
 ]
@@ -134,6 +136,7 @@ _DOORS = {
     "to_networkx": "graph.topology",
     "trace": "graph.traces",
     "verify": "cluster.verification",
+    "what_if": "planning.what_ifs",
     "widgets": "",
     "write_manifests": "io.manifests",
 }

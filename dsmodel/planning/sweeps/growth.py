@@ -6,23 +6,22 @@ one is refused before anything is computed on it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from dsmodel.addresses.cidr import Cidr, IPFamily
-from dsmodel.cluster.state import Cluster
-from dsmodel.errors import InvalidInput
 from dsmodel.planning.forecasting import forecast
 from dsmodel.planning.scenario import Scenario
+from dsmodel.planning.what_ifs import what_if
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy as np
 
-    from dsmodel.kube.config import ClusterConfig
+    from dsmodel.cluster.state import Cluster
 
 __all__ = ["GrowthPlan"]
 
@@ -103,40 +102,15 @@ class GrowthPlan:
 
 
 def _changed(cluster: Cluster, changes: Mapping[str, Any]) -> Cluster:
-    """Return a cluster of the same size with other settings."""
-    policy = changes.get("ip_family_policy")
-    settings = {name: value for name, value in changes.items() if name != "ip_family_policy"}
-    what_if = _rebuilt(cluster, settings) if settings else cluster.copy()
-    if policy is not None:
-        what_if.set_family_policy(policy)
-    return what_if
-
-
-def _rebuilt(cluster: Cluster, settings: Mapping[str, Any]) -> Cluster:
-    """Let the same nodes, pods and Services come again on other ranges."""
-    what_if = Cluster(_config(cluster.config, settings))
-    nodes, pods = cluster.nodes, cluster.pods
-    what_if.add_nodes(nodes["name"].tolist(), zone=nodes["zone"], node_pool=nodes["node_pool"])
-    placed = pods["node"] >= 0
-    what_if.add_pods(pods["node"][placed], host_network=pods["host_network"][placed])
-    others = cluster.services["name"] != "kubernetes"
-    frame = cluster.services.where(others).to_frame()
-    what_if.add_services(frame[["namespace", "name", "type", "ip_family_policy", "ip_families", "headless"]])
-    return what_if
-
-
-def _config(config: ClusterConfig, settings: Mapping[str, Any]) -> ClusterConfig:
-    """Write the settings into a configuration."""
-    ranges = {cidr.family: cidr for cidr in config.cluster_cidrs}
-    masks = dict(config.node_cidr_mask_sizes)
-    for family in IPFamily:
-        end = str(family).lower()
-        if f"cluster_cidr_{end}" in settings:
-            ranges[family] = Cidr(settings[f"cluster_cidr_{end}"])
-        if f"mask_{end}" in settings:
-            masks[family] = int(settings[f"mask_{end}"])
-    absent = [str(family) for family in masks if family not in ranges]
-    if absent:
-        raise InvalidInput(f"mask_{absent[0].lower()}: the cluster has no {absent[0]} cluster CIDR; name one too")
-    max_pods = int(settings.get("max_pods", config.max_pods))
-    return replace(config, cluster_cidrs=tuple(ranges.values()), node_cidr_mask_sizes=masks, max_pods=max_pods)
+    """Return the cluster as a scenario says."""
+    ends = {str(family).lower(): str(family) for family in IPFamily}
+    masks = {ends[name[5:]]: int(value) for name, value in changes.items() if name.startswith("mask_")}
+    ranges = {str(cidr.family): cidr for cidr in cluster.config.cluster_cidrs}
+    given = {ends[name[13:]]: Cidr(value) for name, value in changes.items() if name.startswith("cluster_cidr_")}
+    return what_if(
+        cluster,
+        cluster_cidrs=tuple((ranges | given).values()) if given else None,
+        node_mask=masks or None,
+        max_pods=changes.get("max_pods"),
+        ip_family_policy=changes.get("ip_family_policy"),
+    )
