@@ -177,8 +177,8 @@ def _add_service_cidr(cluster: Cluster, service_cidr: str | Cidr) -> None:
 
 def _again(cluster: Cluster, config: ClusterConfig, plugin: NetworkPlugin | str | None, trouble: list[Any]) -> Cluster:
     """Let the same nodes and pods come again under other settings; Services keep what they have."""
-    own = cluster.network_plugin
-    fresh = Cluster(config, network_plugin=plugin if plugin is not None else (_emptied(own) or HOST_LOCAL))
+    chosen = plugin if plugin is not None else _emptied(cluster)
+    fresh = Cluster(config, network_plugin=HOST_LOCAL if chosen is None else chosen)
     nodes = cluster.nodes
     names = [str(name) for name in nodes["name"].tolist()]
     admitted = None if config.max_pods != cluster.config.max_pods else nodes["allocatable_pods"]
@@ -189,7 +189,7 @@ def _again(cluster: Cluster, config: ClusterConfig, plugin: NetworkPlugin | str 
     rows = _running(cluster)
     _tell(trouble, _start(fresh, cluster, rows, cluster.pods["node"][rows]), "pods")
     twin = under(cluster, config, nodes=fresh.nodes, pods=fresh.pods)
-    if plugin is None and own is None:
+    if chosen is None:
         return twin
     fresh.services, fresh.node_ports = twin.services, twin.node_ports
     fresh.service_ranges, fresh.port_range = twin.service_ranges, twin.port_range
@@ -198,13 +198,17 @@ def _again(cluster: Cluster, config: ClusterConfig, plugin: NetworkPlugin | str 
     return fresh
 
 
-def _emptied(plugin: NetworkPlugin | None) -> NetworkPlugin | None:
-    """Return a plugin of the same settings without nodes."""
-    if plugin is None:
+def _emptied(cluster: Cluster) -> NetworkPlugin | None:
+    """Return the cluster's plugin with its settings and what it has leaked, but without pods and nodes."""
+    if cluster.network_plugin is None:
         return None
-    twin = plugin.copy()
-    twin.remove_nodes(np.arange(twin.nodes))
-    return twin
+    plugin, pods = cluster.network_plugin.copy(), cluster.pods
+    for family in plugin.ip_families:
+        end = str(family).lower()
+        held = np.flatnonzero(pods[f"has_pod_{end}"] & pods["holds_address"] & (pods["node"] >= 0))
+        plugin.release(pods["node"][held], {family: pods[f"pod_{end}"][held]})
+    plugin.remove_nodes(np.arange(plugin.nodes))
+    return plugin
 
 
 def _running(cluster: Cluster) -> NDArray[np.intp]:
