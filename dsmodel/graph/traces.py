@@ -42,6 +42,7 @@ COLUMNS: Final = ("ip_family", "order", "hop", "role", "at", "source", "destinat
 
 _HEADER: Final = ("hop", "at", "source", "destination", "rule")
 _START: Final = "start"
+_OPEN: Final = "open"  # where it is not known, or not certain, what comes next
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -95,7 +96,8 @@ class Trace:
         for family in self.families:
             made = self.decisions[family]
             rows = [(hop.role, hop.at, hop.source, hop.destination, hop.rule) for hop in self.hops[family]]
-            sections.append(Section(f"{family}: {made.verdict}; {made.reason}", rows, _HEADER))
+            words = made.reason if made.verdict is Verdict.UNKNOWN else f"{made.verdict}; {made.reason}"
+            sections.append(Section(f"{family}: {words}", rows, _HEADER))
         port = f" port {self.destination.port}" if self.destination.port else ""
         return Card(f"Trace {self.pod} to {self.destination.name}{port}", tuple(sections), self.order)
 
@@ -236,12 +238,15 @@ def _hops(paths: Paths, pod: str, family: IPFamily, made: Decision) -> Iterator[
     yield Hop(Role.ATTACH, f"Node/{node}", source, target)
     if made.policy:
         yield Hop(Role.SELECT, made.policy, source, target, made.reason if made.cause is Cause.POLICY else "")
-    yield from _ways(paths, shown, family, where=(f"Node/{node}", source, target))
+    for hop in _ways(paths, shown, family, where=(f"Node/{node}", source, target)):
+        source = hop.source or source
+        yield hop
     if made.verdict.works:
         arrives = ", ".join(made.sources) or paths.sources([0], 0, family)[0]
         yield Hop(Role.EXIT, _arrival(shown, one), arrives, target)
     else:
-        yield Hop(Role.DENY, one.name, paths.sources([0], 0, family)[0] or source, target, str(made.verdict))
+        role = _OPEN if made.verdict in {Verdict.UNKNOWN, Verdict.NONDETERMINISTIC} else Role.DENY
+        yield Hop(role, one.name, paths.sources([0], 0, family)[0] or source, target, str(made.verdict))
 
 
 def _ways(paths: Paths, made: Decision, family: IPFamily, *, where: tuple[str, str, str]) -> Iterator[Hop]:

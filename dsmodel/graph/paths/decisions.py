@@ -132,7 +132,7 @@ class Hop:
     Parameters
     ----------
     role : str
-        A role of `dsmodel.graph.edges`.
+        A role of `dsmodel.graph.edges`; "start" for the pod itself, "open" where what comes next is not known.
     at : str
         Kind and name of what it leads to.
     source : str

@@ -5,7 +5,8 @@ the cluster delivers itself; egress policies; masquerading on the node; the node
 the way back. What is certain to fail fails even where something else is not known; what would need something that
 nobody said is unknown, with the field that would say it.
 
-What it does not know: flows that began before a rule changed, ports and protocols of rules, and firewalls outside.
+What it does not know: flows that began before a rule changed, ports and protocols of rules, firewalls outside, and a pod
+that a Service leads back to itself, whose source kube-proxy masquerades.
 
 Sources: those of `dsmodel.graph.masquerade` and `dsmodel.graph.gateways`; RFC 6146 section 3.5 for NAT64; the order
 follows Linux ``net/netfilter`` (PREROUTING, routing, POSTROUTING).
@@ -527,7 +528,7 @@ _WORDS: Final = {
     Cause.NODE_WITHOUT_ADDRESS: "the node has no {family} address to send from",
     Cause.ADDRESSES_UNKNOWN: "unknown because no node's addresses are known (status.addresses)",
     Cause.NO_DEFAULT_ROUTE: "nodes have no {family} default route",
-    Cause.ROUTE_UNKNOWN: "unknown because nobody said whether nodes have a {family} default route (default_route)",
+    Cause.ROUTE_UNKNOWN: "unknown because nobody said whether nodes have an {family} default route (default_route)",
     Cause.BORDER_UNKNOWN: "unknown because nobody said which border NATs translate {family} (border)",
     Cause.NOT_GLOBAL: "the source is not globally reachable, no border NAT translates {family}: no answer comes back",
     Cause.NO_RETURN: "routers outside do not send answers back to the source: it is in no routed {family} block",

@@ -92,7 +92,7 @@ class Paths:
         >>> from dsmodel.cluster.examples import kubeadm_dual_stack
         >>> paths = resolve(kubeadm_dual_stack(), ["internet"], network=Network(masquerades=()))
         >>> paths.decision(0).reason
-        'unknown because nobody said whether nodes have a IPv4 default route (default_route)'
+        'unknown because nobody said whether nodes have an IPv4 default route (default_route)'
         """
         half = self.halves[IPFamily(family)]
         return half.decisions[int(half.codes(np.array([pod]), destination)[0])]
