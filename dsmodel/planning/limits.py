@@ -29,8 +29,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dsmodel.addresses.cidr import Cidr
+from dsmodel.errors import InvalidInput
 from dsmodel.planning.plugin_limits import node_blocks_count, plugin_rows, pods_a_node
-from dsmodel.planning.thresholds import THRESHOLDS
+from dsmodel.planning.thresholds import ROUTE_TABLES, THRESHOLDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from dsmodel.addresses.cidr import IPFamily
     from dsmodel.cluster.state import Cluster, ClusterPool
     from dsmodel.planning.plugin_limits import PluginRow
+    from dsmodel.planning.thresholds import RouteTable
 
 __all__ = ["CANNOT_RUN_OUT", "Limit", "admitted_pods", "binding", "limits_of", "waiting_nodes"]
 
@@ -96,24 +98,26 @@ class Limit:
     enforced: bool = True
 
 
-def limits_of(cluster: Cluster) -> list[Limit]:
+def limits_of(cluster: Cluster, *, cloud: str | None = None) -> list[Limit]:
     """List everything that stops the cluster from growing.
 
     Parameters
     ----------
     cluster : Cluster
         Any cluster, an empty one included.
+    cloud : str, optional
+        Whose route table keeps a route for each node and family: a name of `thresholds.ROUTE_TABLES`.
 
     Returns
     -------
     list of Limit
-        Node blocks, pools of a network plugin, pod addresses, pods per node, service addresses, node ports, published
-        thresholds; families in the order of the configuration.
+        Node blocks, pools of a network plugin, pod addresses, pods per node, routes of a cloud, service addresses, node
+        ports, published thresholds; families in the order of the configuration.
 
     Raises
     ------
-    None
-        Every cluster has an answer.
+    InvalidInput
+        A cloud that is not known.
 
     Examples
     --------
@@ -143,6 +147,7 @@ def limits_of(cluster: Cluster) -> list[Limit]:
         *(_plugin_pool(row, more_nodes) for row in own),
         *(_pod_addresses(cluster, pool, more_nodes or 0) for pool in pools["pod addresses"] if not pool.name),
         _pods_per_node(cluster, more_nodes),
+        *(_routes(cluster, table) for table in _route_tables(cloud)),
         *services,
         *(_node_ports(cluster, pool) for pool in pools["node ports"]),
         *_published(cluster),
@@ -402,6 +407,37 @@ def _node_ports(cluster: Cluster, pool: ClusterPool) -> Limit:
         f"({_known(cluster, 'service_node_port_range')}).",
         service_cost=1,
         more_services=pool.free,
+    )
+
+
+def _route_tables(cloud: str | None) -> list[RouteTable]:
+    """Find the route table of a cloud."""
+    if cloud is None:
+        return []
+    found = [table for table in ROUTE_TABLES if table.cloud == cloud]
+    if not found:
+        known = ", ".join(table.cloud for table in ROUTE_TABLES)
+        raise InvalidInput(f"cloud={cloud!r}: route tables are known of {known}")
+    return found
+
+
+def _routes(cluster: Cluster, table: RouteTable) -> Limit:
+    nodes = cluster.nodes
+    used = int(np.count_nonzero(nodes["has_pod_cidr_ipv4"])) + int(np.count_nonzero(nodes["has_pod_cidr_ipv6"]))
+    each = max(1, len({cidr.family for cidr in cluster.config.cluster_cidrs}))
+    free = max(0, table.most - used)
+    return Limit(
+        "cloud routes",
+        None,
+        table.cloud,
+        table.most,
+        used,
+        free,
+        _ratio(table.most, used),
+        f"{table.cloud} keeps {table.most} routes and each node takes {each}, one for each family of its podCIDRs: "
+        f"{table.most // each} nodes at most ({table.source}, {table.as_of}).",
+        node_cost=each,
+        more_nodes=free // each,
     )
 
 

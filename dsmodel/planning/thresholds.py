@@ -1,15 +1,16 @@
-"""Scale limits that Kubernetes publishes and no component enforces, as dated data.
+"""Limits that are no addresses, as dated data: what Kubernetes is tested with, and routes of clouds.
 
-Does not know limits of a cloud or a distribution.
+Thresholds are published and no component enforces them; a cloud's route table does refuse the next route.
 
-Source: SIG Scalability, ``configs-and-limits/thresholds.md`` of kubernetes/community, as read for v1.36.
+Sources: SIG Scalability, ``configs-and-limits/thresholds.md`` of kubernetes/community, as read for v1.36; each route
+table names its own.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["THRESHOLDS", "Threshold"]
+__all__ = ["ROUTE_TABLES", "THRESHOLDS", "RouteTable", "Threshold"]
 
 
 @dataclass(frozen=True)
@@ -36,4 +37,32 @@ THRESHOLDS = (
     Threshold("nodes", 5_000, _SOURCE),
     Threshold("pods", 150_000, _SOURCE),
     Threshold("services", 10_000, _SOURCE),
+)
+
+
+@dataclass(frozen=True)
+class RouteTable:
+    """How many routes a cloud keeps for nodes' blocks.
+
+    Parameters
+    ----------
+    cloud : str
+        What it is called here.
+    most : int
+        Routes; each node takes one for each family it has a block of.
+    as_of : str
+        Year and month of the source.
+    source : str
+        Where it is published.
+    """
+
+    cloud: str
+    most: int
+    as_of: str
+    source: str
+
+
+ROUTE_TABLES = (
+    RouteTable("azure-kubenet", 400, "2026-11", "Use dual-stack kubenet networking in AKS (Microsoft Learn)"),
+    RouteTable("gcp-static-routes", 200, "2026-11", "Gardener documentation, quoted in gardener/dashboard#3277"),
 )

@@ -24,19 +24,21 @@ _COUNTS = (
 _COLUMNS = ("pool", "ip_family", "range", *_COUNTS[:3], "used_ratio", *_COUNTS[3:], "growth_ratio", "enforced", "binds")
 
 
-def limits(cluster: Cluster) -> pd.DataFrame:
+def limits(cluster: Cluster, *, cloud: str | None = None) -> pd.DataFrame:
     """Tell what stops growth, each pool and each limit a row.
 
     Parameters
     ----------
     cluster : Cluster
         Any cluster.
+    cloud : {"azure-kubenet", "gcp-static-routes"}, optional
+        Whose route table keeps a route for each node and family, which is a row more.
 
     Returns
     -------
     pandas.DataFrame
-        Rows in the order pools are drawn on: node blocks, pod addresses, pods per node, service addresses, node ports,
-        published thresholds; families in the order of the configuration. Columns:
+        Rows in the order pools are drawn on: node blocks, pod addresses, pods per node, cloud routes, service
+        addresses, node ports, published thresholds; families in the order of the configuration. Columns:
 
         - ``pool``, ``ip_family`` ("" where both families share it), ``range``: what it is;
         - ``usable``, ``used``, ``free`` (Int64): missing where it cannot run out; ``used_ratio`` (0-1);
@@ -50,8 +52,8 @@ def limits(cluster: Cluster) -> pd.DataFrame:
 
     Raises
     ------
-    None
-        Every cluster has an answer.
+    InvalidInput
+        A cloud that is not known.
 
     Examples
     --------
@@ -60,7 +62,7 @@ def limits(cluster: Cluster) -> pd.DataFrame:
     >>> frame.loc[frame["binds"], ["pool", "ip_family", "free"]].to_numpy().tolist()
     [['node blocks', 'IPv6', 0]]
     """
-    rows = limits_of(cluster)
+    rows = limits_of(cluster, cloud=cloud)
     frame = pd.DataFrame([asdict(row) for row in rows])
     frame["ip_family"] = [str(row.family) if row.family else "" for row in rows]
     for name in _COUNTS:

@@ -151,3 +151,21 @@ def test_a_guessed_range_says_at_least_and_does_not_bind():
     assert limit.why.startswith("At least: ")
     assert math.isnan(limit.growth_ratio)
     assert bound(cluster) == ("service addresses", "IPv4")
+
+
+def test_routes_of_a_cloud_stop_dual_stack_nodes_at_half() -> None:
+    config = ds.ClusterConfig.of(
+        cluster_cidrs=["10.0.0.0/12", "fd00::/48"], node_cidr_mask_sizes={"IPv4": 24, "IPv6": 64}
+    )
+    cluster = ds.Cluster(config)
+    cluster.add_nodes(150)
+    frame = ds.reports.limits(cluster, cloud="azure-kubenet").set_index("pool")
+    row = frame.loc["cloud routes"]
+    assert row[["usable", "used", "more_nodes", "binds"]].tolist() == [400, 300, 50, True]
+    assert "200 nodes at most" in row["why"]
+    assert "cloud routes" not in set(ds.reports.limits(cluster)["pool"])
+
+
+def test_an_unknown_cloud_is_named() -> None:
+    with pytest.raises(ds.errors.InvalidInput, match="azure-kubenet, gcp-static-routes"):
+        ds.reports.limits(ds.examples.nearly_full(), cloud="nimbus")
