@@ -27,6 +27,7 @@ from dsmodel.planning.layout.plan import ALTERNATIVES, RANGES, Layout
 from dsmodel.planning.layout.search import headroom_steps, largest_times, place, smallest
 from dsmodel.planning.layout.shortfalls import LayoutDoesNotFit, shortfall
 from dsmodel.planning.layout.sizes import Terms
+from dsmodel.progress import progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -117,11 +118,13 @@ def plan_layout(
     terms = first.terms
     steps = headroom_steps(demands, terms)
     steps = steps[: largest_times(demands, free, terms=terms, steps=steps)]
-    found = [first]
-    for times in _spread(steps, _MOST_TRIED):
-        placement = place(demands, free, terms=terms, times=times)
-        if placement and _headroom(placement) >= _headroom(found[-1]) * _ALIKE:
-            found.append(placement)
+    found, tried = [first], _spread(steps, _MOST_TRIED)
+    with progress("planning", total=len(tried)) as advance:
+        for times in tried:
+            placement = place(demands, free, terms=terms, times=times)
+            if placement and _headroom(placement) >= _headroom(found[-1]) * _ALIKE:
+                found.append(placement)
+            advance(1)
     return Layout(demands, space, tuple(_spread(found, alternatives))).choose(0)
 
 
