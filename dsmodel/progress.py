@@ -6,6 +6,7 @@ bar leaves nothing behind; ``TQDM_DISABLE=1`` turns it off everywhere.
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -53,7 +54,8 @@ def progress(
     ...     for _ in range(3):
     ...         _ = advance(1)
     """
-    if not wanted or not ("ipykernel" in sys.modules or sys.stderr.isatty()):
+    watched = "ipykernel" in sys.modules or sys.stderr.isatty()
+    if not wanted or not watched or os.environ.get("TQDM_DISABLE"):
         yield int
         return
     from tqdm.auto import tqdm
