@@ -1,6 +1,7 @@
 """One bar for all long work: shown where somebody watches, silent everywhere else."""
 
 import io
+import sys
 
 import pytest
 
@@ -13,8 +14,13 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
+def _no_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)  # the plugin that tests notebooks loads it
+
+
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Watch from now on; a fixture would come before pytest's own capture and lose to it."""
     screen = Terminal()
     monkeypatch.setattr("sys.stderr", screen)
     monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.0)
@@ -28,22 +34,25 @@ def work(**options: object) -> None:
             advance(1)
 
 
-def test_shows_in_a_terminal(terminal: Terminal) -> None:
+def test_shows_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = terminal(monkeypatch)
     work()
-    assert "counting" in terminal.getvalue()
+    assert "counting" in screen.getvalue()
 
 
-def test_is_silent_when_not_wanted_or_turned_off(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_is_silent_when_not_wanted_or_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = terminal(monkeypatch)
     work(wanted=False)
     monkeypatch.setenv("TQDM_DISABLE", "1")
     work()
-    assert terminal.getvalue() == ""
+    assert screen.getvalue() == ""
 
 
-def test_is_silent_for_quick_work(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_is_silent_for_quick_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = terminal(monkeypatch)
     monkeypatch.setattr(module, "PATIENCE_SECONDS", 60.0)
     work()
-    assert "counting" not in terminal.getvalue()
+    assert "counting" not in screen.getvalue()
 
 
 def test_is_silent_where_nobody_watches(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
