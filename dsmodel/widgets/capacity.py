@@ -1,8 +1,9 @@
-"""Move ranges, masks and pods a node, and watch what binds."""
+"""Move ranges, masks, pods a node and growth; watch what binds, and when."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -12,17 +13,26 @@ from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.cluster.state import Cluster
 from dsmodel.errors import DsmodelError, InvalidCidr
 from dsmodel.kube.config import DEFAULT_NODE_MASKS, ClusterConfig
+from dsmodel.planning.forecasting import forecast
+from dsmodel.planning.scenario import Scenario
 from dsmodel.reports.headroom import limits, summary
 from dsmodel.widgets.bars import limit_bars
-from dsmodel.widgets.panel import Answer, Control, Explorer, Trouble
+from dsmodel.widgets.panel import Answer, Control, Explorer, Trouble, finished
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
+
+    from dsmodel.planning.forecasting import Forecast
 
 __all__ = ["CapacityExplorer"]
 
 _MASK_BOUNDS = {IPFamily.IPV4: (16, 30), IPFamily.IPV6: (48, 124)}
 _MOST_NODES, _MOST_PODS, _MOST_SERVICES = 5000, 250, 50_000
+_MOST_A_WEEK = 100_000
+_RATES = ("nodes_per_week", "pods_per_week", "services_per_week")
+_START, _HORIZON, _STEP_DAYS, _SEED = "2026-01-01", "5y", 7, 20260101
+_COUNTS, _REPLAY = "counts", "allocators"
+_TRAJECTORIES = {_COUNTS: 300, _REPLAY: 10}
 
 
 class CapacityExplorer(Explorer):
@@ -38,11 +48,15 @@ class CapacityExplorer(Explorer):
     ----------
     controls : dict
         ``cluster_cidr_ipv4``, ``cluster_cidr_ipv6`` (empty for none), ``mask_ipv4``, ``mask_ipv6``, ``service_cidrs``,
-        ``max_pods``, ``nodes``, ``pods_per_node``, ``services``.
+        ``max_pods``, ``nodes``, ``pods_per_node``, ``services``, ``nodes_per_week``, ``pods_per_week``,
+        ``services_per_week``, ``start`` (the day of the forecast, a date), ``futures`` ("counts", or "allocators" for a
+        replay through the real ones).
     frame : pandas.DataFrame
         As `dsmodel.reports.limits` answers, for the cluster that the controls say.
     cluster : Cluster
         That cluster.
+    forecast : Forecast or None
+        When its pools are full, in five years at most; None where nothing grows.
 
     Raises
     ------
@@ -55,6 +69,8 @@ class CapacityExplorer(Explorer):
     >>> explorer.controls["mask_ipv4"].value = 20
     >>> explorer.frame.loc[explorer.frame["binds"], ["pool", "ip_family", "more_nodes"]].values.tolist()
     [['node blocks', 'IPv4', 6]]
+    >>> [str(each.dates[1]) for each in explorer.forecast.exhaustion if each.pool == "node blocks"][0]
+    '2026-02-12'
     """
 
     def __init__(self, cluster: Cluster | None = None) -> None:
@@ -66,6 +82,7 @@ class CapacityExplorer(Explorer):
             )
         )
         self._config = start
+        self.forecast: Forecast | None = None
         nodes = len(cluster.nodes) if cluster else 10
         pods = len(cluster.pods) // max(nodes, 1) if cluster else 30
         services = len(cluster.services) if cluster else 40
@@ -82,13 +99,22 @@ class CapacityExplorer(Explorer):
                 "nodes": _slider("nodes", nodes, _MOST_NODES),
                 "pods_per_node": _slider("pods a node", pods, _MOST_PODS),
                 "services": _slider("services", services, _MOST_SERVICES),
+                "nodes_per_week": _rate("nodes a week", 1),
+                "pods_per_week": _rate("pods a week", 20),
+                "services_per_week": _rate("services a week", 1),
+                "start": Control(ipywidgets.Text(value=_START, continuous_update=False), "counted from", "YYYY-MM-DD"),
+                "futures": Control(
+                    ipywidgets.Dropdown(options=list(_TRAJECTORIES)),
+                    "futures by",
+                    "counts are quick",
+                ),
             },
             cluster=cluster,
             slow=nodes * pods > 50_000,
         )
 
     def answer(self) -> Answer:
-        """Build the cluster that the controls say, and ask for its limits.
+        """Build the cluster that the controls say, and ask for its limits and when they are met.
 
         Returns
         -------
@@ -100,9 +126,46 @@ class CapacityExplorer(Explorer):
         Trouble
             A range is none, or the components would not start with these masks.
         """
-        self.cluster = self._built()
-        frame = limits(self.cluster)
-        return Answer(frame, limit_bars(frame, summary(self.cluster)))
+        return finished(self.work())
+
+    def work(self) -> Generator[float, None, Answer]:
+        """Work out `answer`, a future at a time where allocators are asked.
+
+        Yields
+        ------
+        float
+            Share of the futures that were run.
+
+        Returns
+        -------
+        Answer
+            As `answer`.
+
+        Raises
+        ------
+        Trouble
+            As `answer`.
+        """
+        demand, kind = self._demand(), self.controls["futures"].value
+        cluster = self._built()
+        frame, said = limits(cluster), summary(cluster)
+        yield 0.0
+        found = None
+        if demand is not None and kind == _COUNTS:
+            rng = np.random.default_rng(_SEED)
+            found = forecast(cluster, demand, horizon=_HORIZON, trajectories=_TRAJECTORIES[kind], rng=rng)
+        elif demand is not None:
+            found = yield from _replayed(cluster, demand)
+        self.cluster, self.forecast = cluster, found
+        return Answer(frame, limit_bars(frame, said) + _outlook(found))
+
+    def _demand(self) -> Scenario | None:
+        """Read what grows; None for nothing."""
+        rates = {name: self.controls[name].value for name in _RATES}
+        growing = {name: rate for name, rate in rates.items() if rate}
+        with _beside("start"):
+            demand = Scenario.of(self.controls["start"].value.strip(), step_days=_STEP_DAYS, **growing)
+        return demand if growing else None
 
     def _built(self) -> Cluster:
         """Make and fill the cluster."""
@@ -134,6 +197,36 @@ def _beside(control: str) -> Iterator[None]:
         yield
     except DsmodelError as error:
         raise Trouble(control, str(error)) from error
+
+
+def _replayed(cluster: Cluster, demand: Scenario) -> Generator[float, None, Forecast]:
+    """Run futures through the allocators, one a step."""
+    rng, most = np.random.default_rng(_SEED), _TRAJECTORIES[_REPLAY]
+    parts: list[Forecast] = []
+    while len(parts) < most:
+        parts.append(forecast(cluster, demand, horizon=_HORIZON, trajectories=1, rng=rng, mode="replay"))
+        yield len(parts) / most
+    names = parts[0].replayed
+    return replace(
+        parts[0],
+        first_days=np.concatenate([part.first_days for part in parts], axis=1),
+        fan_moved=np.concatenate([part.fan_moved for part in parts], axis=2),
+        replayed={name: np.concatenate([part.replayed[name] for part in parts], axis=1) for name in names},
+    )
+
+
+def _outlook(found: Forecast | None) -> str:
+    """Say when what binds is full; the pools' dates unfold."""
+    if found is None:
+        return "<p>Nothing grows: give nodes, pods or services a week to read dates.</p>"
+    card = found.card()
+    return replace(card, sections=tuple(replace(section, is_open=False) for section in card.sections)).html()
+
+
+def _rate(label: str, value: float) -> Control:
+    """Make a number of arrivals."""
+    widget = ipywidgets.BoundedFloatText(value=value, min=0, max=_MOST_A_WEEK)
+    return Control(widget, label, f"0 to {_MOST_A_WEEK:,}, on average")
 
 
 def _range_controls(config: ClusterConfig) -> dict[str, Control]:

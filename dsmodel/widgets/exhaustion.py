@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -12,9 +13,11 @@ from dsmodel.cards import Card, Section
 from dsmodel.errors import DsmodelError, Reason
 from dsmodel.reports.headroom import limits, summary
 from dsmodel.widgets.bars import limit_bars
-from dsmodel.widgets.panel import Answer, Control, Explorer, Trouble
+from dsmodel.widgets.panel import Answer, Control, Explorer, Trouble, finished
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from dsmodel.cluster.outcome import Outcome
     from dsmodel.cluster.state import Cluster
 
@@ -59,7 +62,7 @@ class ExhaustionExplorer(Explorer):
 
     def __init__(self, cluster: Cluster) -> None:
         self._start = cluster
-        self._taken: tuple[tuple[str, int], Cluster, list[tuple[Any, ...]]] = (("", 0), cluster.copy(), [])
+        self._taken = _Taken("", 0, cluster)
         step = ipywidgets.IntSlider(value=0, min=0, max=_MOST_STEPS, continuous_update=False)
         play = ipywidgets.Play(value=0, min=0, max=_MOST_STEPS, interval=400)
         ipywidgets.link((play, "value"), (step, "value"))
@@ -86,20 +89,56 @@ class ExhaustionExplorer(Explorer):
         Trouble
             The cluster cannot take what is to be added.
         """
+        return finished(self.work())
+
+    def work(self) -> Generator[float, None, Answer]:
+        """Take the steps one by one; those that were taken before, on the way to here, are not taken again.
+
+        Yields
+        ------
+        float
+            Share of the steps that were taken.
+
+        Returns
+        -------
+        Answer
+            As `answer`.
+
+        Raises
+        ------
+        Trouble
+            The cluster cannot take what is to be added.
+        """
         what, each, steps = (self.controls[name].value for name in ("what", "each", "step"))
-        cluster = self._start.copy()
-        rows = []
-        for step in range(1, steps + 1):
-            try:
-                outcome = _add(cluster, what, each)
-            except DsmodelError as error:
-                raise Trouble("what", str(error)) from error
-            rows.append(
-                (step, each, outcome.granted, each - outcome.granted, _first_reason(outcome), *_losses(cluster))
-            )
-        self.cluster = cluster
-        frame = pd.DataFrame(rows, columns=list(_COLUMNS))
-        return Answer(frame, _shown(frame, what) + limit_bars(limits(cluster), summary(cluster)))
+        if (self._taken.what, self._taken.each) != (what, each) or len(self._taken.rows) > steps:
+            self._taken = _Taken(what, each, self._start.copy())
+        taken = self._taken
+        while len(taken.rows) < steps:
+            yield len(taken.rows) / steps
+            taken.take()
+        self.cluster = taken.cluster.copy()
+        frame = pd.DataFrame(taken.rows, columns=list(_COLUMNS))
+        return Answer(frame, _shown(frame, what) + limit_bars(limits(self.cluster), summary(self.cluster)))
+
+
+@dataclass
+class _Taken:
+    """Steps of one kind, and the cluster after them."""
+
+    what: str
+    each: int
+    cluster: Cluster
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def take(self) -> None:
+        """Take one more."""
+        try:
+            outcome = _add(self.cluster, self.what, self.each)
+        except DsmodelError as error:
+            raise Trouble("what", str(error)) from error
+        refused = self.each - outcome.granted
+        step = (len(self.rows) + 1, self.each, outcome.granted, refused, _first_reason(outcome))
+        self.rows.append((*step, *_losses(self.cluster)))
 
 
 def _add(cluster: Cluster, what: str, each: int) -> Outcome:

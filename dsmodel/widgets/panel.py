@@ -2,7 +2,9 @@
 
 Promises: an explorer answers when it is made and whenever a control changes; input that means nothing is named beside
 its control, and the last answer stays, marked as not of this input; nothing it shows carries ids, scripts or outside
-resources. A quick explorer answers at once, a slow one when the controls have been still for a moment.
+resources. A quick explorer answers at once, a slow one when the controls have been still for a moment. Work of more
+than `PATIENCE_SECONDS` leaves the kernel free, shows how far it is, and can be cancelled; without a kernel's loop, when
+an explorer is made, and in `Explorer.refresh`, it runs through.
 
 What it does not know: which questions there are.
 """
@@ -11,6 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +24,20 @@ from markupsafe import Markup, escape
 from dsmodel.errors import DsmodelError, InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
     import pandas as pd
 
     from dsmodel.cluster.state import Cluster
 
-__all__ = ["Answer", "Control", "Explorer", "Trouble", "picture"]
+__all__ = ["Answer", "Control", "Explorer", "Trouble", "finished", "picture"]
 
 SETTLE_SECONDS = 0.25  # how long the controls of a slow explorer must be still
+PATIENCE_SECONDS = 0.5  # how long work may hold the kernel before it goes on beside it
+_SLICE_SECONDS, _PAUSE_SECONDS = 0.05, 0.005  # of work beside the kernel: at a time, and in between
 _LABEL_WIDTH, _CONTROL_WIDTH = "13em", "22em"
+_KEPT = Markup("<em>The answer below is of the last input that was valid.</em>")
+_STOPPED = Markup("<em>Cancelled. The answer below is of the last input that was worked out.</em>")
 
 
 @dataclass(frozen=True)
@@ -122,9 +130,14 @@ class Explorer:
         self._answer, self._state = ipywidgets.HTML(), ipywidgets.HTML()
         self._slow = slow
         self._waiting: asyncio.TimerHandle | None = None
+        self._working: asyncio.Task[None] | None = None
+        self._bar = ipywidgets.FloatProgress(min=0.0, max=1.0, description="working")
+        button = ipywidgets.Button(description="cancel", tooltip="Stop, and keep the last answer")
+        button.on_click(lambda _button: self.cancel())
+        self._busy = ipywidgets.HBox([self._bar, button], layout={"display": "none"})
         rows = [_row(control, self._messages[name]) for name, control in controls.items()]
         heading = ipywidgets.HTML(str(Markup("<h3 style='margin:0'>{}</h3>").format(title)))
-        self.view = ipywidgets.VBox([heading, *rows, self._state, self._answer])
+        self.view = ipywidgets.VBox([heading, *rows, self._busy, self._state, self._answer])
         for widget in self.controls.values():
             widget.observe(self._changed, names="value")
         self.refresh()
@@ -144,27 +157,49 @@ class Explorer:
         """
         raise Trouble("", "this explorer has no question")
 
+    def work(self) -> Generator[float, None, Answer]:
+        """Work out the answer step by step, for what can take long.
+
+        Yields
+        ------
+        float
+            How far it is, 0 to 1.
+
+        Returns
+        -------
+        Answer
+            As `answer`, which is the only step of an explorer that is always quick.
+
+        Raises
+        ------
+        Trouble
+            A control's value means nothing.
+        """
+        yield 0.0
+        return self.answer()
+
     def refresh(self) -> None:
-        """Answer now.
+        """Answer now, however long it takes.
 
         Raises
         ------
         None
             Trouble is shown beside its control.
         """
-        self._waiting = None
-        troubles = dict.fromkeys(self._messages, "")
-        try:
-            found = self.answer()
-        except Trouble as trouble:
-            troubles[trouble.control] = str(trouble)
-            self._show_trouble(troubles)
-        except DsmodelError as error:
-            self._show_trouble(troubles, general=str(error))
-        else:
-            self.frame = found.frame
-            self._show_trouble(troubles)
-            self._answer.value = found.html
+        self._stop()
+        self._advance(self.work(), math.inf)
+
+    def cancel(self) -> None:
+        """Stop what is being worked out; the last answer stays.
+
+        Raises
+        ------
+        None
+            Where nothing is being worked out nothing happens.
+        """
+        if self._working is not None or self._waiting is not None:
+            self._stop()
+            self._state.value = str(_STOPPED)
 
     def __repr__(self) -> str:
         """Name the explorer and its controls."""
@@ -176,18 +211,67 @@ class Explorer:
 
     def _changed(self, _change: object) -> None:
         """Answer at once, or when the controls have been still."""
-        if not self._slow:
-            self.refresh()
-            return
-        if self._waiting is not None:
-            self._waiting.cancel()
+        self._stop()
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # no kernel: nobody waits
             self.refresh()
-        else:
+            return
+        if self._slow:
             self._state.value = "<em>working ...</em>"
-            self._waiting = loop.call_later(SETTLE_SECONDS, self.refresh)
+            self._waiting = loop.call_later(SETTLE_SECONDS, self._begin)
+        else:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Answer, and go on beside the kernel if that takes long."""
+        self._waiting = None
+        steps = self.work()
+        if not self._advance(steps, PATIENCE_SECONDS):
+            self._working = asyncio.get_running_loop().create_task(self._go_on(steps))
+
+    async def _go_on(self, steps: Generator[float, None, Answer]) -> None:
+        """Work in slices between which the kernel hears its controls."""
+        self._state.value = ""
+        self._busy.layout.display = "flex"
+        try:
+            while not self._advance(steps, _SLICE_SECONDS):  # noqa: ASYNC110 - the work is done here, nobody signals it
+                await asyncio.sleep(_PAUSE_SECONDS)
+            self._working = None
+        finally:
+            steps.close()
+            if self._working in {None, asyncio.current_task()}:
+                self._busy.layout.display = "none"
+
+    def _advance(self, steps: Generator[float, None, Answer], seconds: float) -> bool:
+        """Work for some time; tell whether it came to an end, which is shown."""
+        troubles = dict.fromkeys(self._messages, "")
+        deadline = time.monotonic() + seconds
+        try:
+            while True:
+                self._bar.value = next(steps)
+                if time.monotonic() > deadline:
+                    return False
+        except StopIteration as done:
+            found: Answer = done.value
+            self.frame = found.frame
+            self._show_trouble(troubles)
+            self._answer.value = found.html
+        except Trouble as trouble:
+            troubles[trouble.control] = str(trouble)
+            self._show_trouble(troubles)
+        except DsmodelError as error:
+            self._show_trouble(troubles, general=str(error))
+        return True
+
+    def _stop(self) -> None:
+        """Forget what was to be worked out."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+        if self._working is not None:
+            self._working.cancel()
+            self._busy.layout.display = "none"
+        self._waiting = self._working = None
 
     def _show_trouble(self, troubles: Mapping[str, str], *, general: str = "") -> None:
         """Write each message beside its control."""
@@ -196,8 +280,43 @@ class Explorer:
             if name in self._messages:
                 self._messages[name].value = str(Markup("<strong>&#9888; {}</strong>").format(text)) if text else ""
         told = Markup("<strong>&#9888; {}</strong> ").format(general) if general else Markup()
-        kept = Markup("<em>The answer below is of the last input that was valid.</em>") if wrong else Markup()
+        kept = _KEPT if wrong else Markup()
         self._state.value = str(told + kept)
+
+
+def finished(steps: Generator[float, None, Answer]) -> Answer:
+    """Work through all steps.
+
+    Parameters
+    ----------
+    steps : generator
+        As `Explorer.work` makes it.
+
+    Returns
+    -------
+    Answer
+        What it returns at its end.
+
+    Raises
+    ------
+    Trouble
+        As the steps raise it.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> def steps():
+    ...     yield 0.5
+    ...     return Answer(pd.DataFrame(), "done")
+    >>> finished(steps()).html
+    'done'
+    """
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            found: Answer = done.value
+            return found
 
 
 def picture(png: bytes, alt: str) -> Markup:

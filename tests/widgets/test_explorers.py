@@ -37,8 +37,8 @@ class TestEveryExplorer:
 
     def test_every_control_has_a_label_and_a_bound_or_a_unit(self, explorer: Explorer) -> None:
         rows = [row for row in explorer.view.children if hasattr(row, "children")]
-        assert len(rows) == len(explorer.controls)
-        for row in rows:
+        assert len(rows) == len(explorer.controls) + 1  # that of progress comes last
+        for row in rows[:-1]:
             label, widget, _unit, _message = row.children
             assert label.value
             assert not hasattr(widget, "max") or widget.max >= widget.min
@@ -122,6 +122,38 @@ class TestCapacity:
         assert len(cluster.nodes) == 6
         assert explorer.cluster is not cluster
 
+    def test_says_when_what_binds_is_full(self) -> None:
+        explorer = CapacityExplorer(ds.examples.nearly_full())
+        explorer.controls["nodes"].value = 2
+        explorer.controls["nodes_per_week"].value = 2
+        explorer.controls["start"].value = "2027-03-01"
+        binding = explorer.frame.loc[explorer.frame["binds"]].iloc[0]
+        full = {(each.pool, each.ip_family): each.dates[1] for each in explorer.forecast.exhaustion}
+        assert str(full[binding["pool"], binding["ip_family"]]) in shown(explorer)
+        assert explorer.forecast.demand.start.isoformat() == "2027-03-01"
+
+    def test_without_growth_there_are_no_dates(self) -> None:
+        explorer = CapacityExplorer()
+        for name in ("nodes_per_week", "pods_per_week", "services_per_week"):
+            explorer.controls[name].value = 0
+        assert explorer.forecast is None
+        assert "Nothing grows" in shown(explorer)
+
+    def test_a_day_that_is_none_is_named(self) -> None:
+        explorer = CapacityExplorer()
+        explorer.controls["start"].value = "some day"
+        assert list(messages(explorer)) == ["start"]
+
+    def test_allocators_are_asked_a_future_at_a_time(self) -> None:
+        explorer = CapacityExplorer(ds.examples.nearly_full())
+        explorer.controls["nodes"].value = 4
+        explorer.controls["futures"].value = "allocators"
+        shares = list(explorer.work())
+        assert shares == sorted(shares)
+        assert len(shares) > 5
+        assert (explorer.forecast.mode, explorer.forecast.trajectories) == ("replay", len(shares) - 1)
+        assert "Replay against counts" in shown(explorer)
+
 
 class TestExhaustion:
     def test_finds_the_first_refusal(self) -> None:
@@ -138,8 +170,15 @@ class TestExhaustion:
         explorer.controls["step"].value = 4
         there = explorer.frame.copy()
         explorer.controls["step"].value = 9
+        nine = explorer.frame.copy()
         explorer.controls["step"].value = 4
         assert explorer.frame.equals(there)
+        explorer.controls["step"].value = 9
+        assert explorer.frame.equals(nine)
+        fresh = ExhaustionExplorer(ds.examples.nearly_full())
+        fresh.controls["what"].value = "SingleStack Services"
+        fresh.controls["step"].value = 9
+        assert explorer.frame.equals(fresh.frame)
 
     def test_shows_the_static_band_being_used_last(self) -> None:
         config = ds.ClusterConfig.of(service_cidrs=["10.96.0.0/25"])
