@@ -1,6 +1,6 @@
 """The command line: dumps, manifests and configurations in, answers out, as text, JSON, CSV or a page."""
 
-from dsmodel.cli import admitting, checking, exploring, forecasting, planning, reporting, sweeping
+from dsmodel.cli import admitting, checking, exploring, forecasting, planning, reporting, sweeping, tracing
 from dsmodel.cli.terminal import JSON_SCHEMA, main
 
 __all__ = [
@@ -13,4 +13,5 @@ __all__ = [
     "planning",
     "reporting",
     "sweeping",
+    "tracing",
 ]
