@@ -17,8 +17,10 @@ from dsmodel.plots.bars import (
 )
 from dsmodel.plots.fans import binding_shares, fan, fan_text, save_fan
 from dsmodel.plots.maps import address_map, address_map_text
+from dsmodel.plots.paths import path, path_text
 from dsmodel.plots.pictures import png
 from dsmodel.plots.plans import layouts, layouts_text, migration, migration_text
+from dsmodel.plots.topology import topology, topology_text
 
 __all__ = [
     "IPV4_COLOUR",
@@ -36,8 +38,12 @@ __all__ = [
     "limits",
     "migration",
     "migration_text",
+    "path",
+    "path_text",
     "png",
     "save",
     "save_fan",
+    "topology",
+    "topology_text",
     "utilization",
 ]
