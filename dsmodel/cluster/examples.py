@@ -1,4 +1,4 @@
-"""Four small clusters with a name each, and one generator for any size.
+"""Five small clusters with a name each, and one generator for any size.
 
 The named ones are the same every time; each shows one situation that a report should tell from the others:
 
@@ -6,6 +6,7 @@ The named ones are the same every time; each shows one situation that a report s
 - `single_stack_ipv4`: v1.20 without dual-stack, before a migration.
 - `ipv6_first`: both families, IPv6 the primary one.
 - `nearly_full`: IPv6 node blocks run out before anything else, and drain the IPv4 ones.
+- `ula_pods`: nodes with addresses of both families, global ones in IPv6, and pods with ULAs behind them.
 
 `synthetic` makes a cluster of any size from a generator of random numbers.
 
@@ -19,6 +20,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from dsmodel.addresses.arrays import from_integers
+from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.cluster.state import Cluster
 from dsmodel.errors import InvalidInput
 from dsmodel.kube.config import ClusterConfig
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SEED", "ipv6_first", "kubeadm_dual_stack", "nearly_full", "single_stack_ipv4", "synthetic"]
+__all__ = ["SEED", "ipv6_first", "kubeadm_dual_stack", "nearly_full", "single_stack_ipv4", "synthetic", "ula_pods"]
 
 SEED = 20260101  # of the named examples, and of `synthetic` without a generator
 _ZONES = ("zone-a", "zone-b", "zone-c")
@@ -137,6 +140,54 @@ def nearly_full() -> Cluster:
         service_cidrs=["10.96.0.0/26", "fd00:10:96::/112"],
     )
     return synthetic(nodes=10, pods=700, services=54, config=config, rng=np.random.default_rng(SEED))
+
+
+def ula_pods() -> Cluster:
+    """Return four workers and two gateways in two zones, whose pods have private addresses in both families.
+
+    Returns
+    -------
+    Cluster
+        Kubernetes 1.36; nodes have 10.0.0.0/24 and 2600:1f00::/64 addresses, gateways the label ``egress: "yes"``; 36
+        pods of ``shop`` and ``data``, no network plugin and no policy.
+
+    Raises
+    ------
+    None
+        It is the same every time.
+
+    Examples
+    --------
+    >>> cluster = ula_pods()
+    >>> cluster.nodes["name"].tolist()[-2:], len(cluster.pods)
+    (['gateway-1', 'gateway-2'], 36)
+    """
+    config = ClusterConfig.of(
+        kube_version="1.36",
+        cluster_cidrs=["10.244.0.0/16", "fd00:10:244::/56"],
+        service_cidrs=["10.96.0.0/16", "fd00:10:96::/112"],
+    )
+    cluster = Cluster(config)
+    names = [*(f"worker-{number}" for number in range(1, 5)), "gateway-1", "gateway-2"]
+    labels = [{"kubernetes.io/hostname": name} | ({"egress": "yes"} if "gateway" in name else {}) for name in names]
+    zones = np.array(["zone-a", "zone-b"] * 3, dtype=np.dtypes.StringDType())
+    cluster.add_nodes(names, zone=zones, labels=labels)
+    hosts = np.arange(len(names)) + 11
+    addresses: dict[str, NDArray[np.generic]] = {}
+    for family, network in ((IPFamily.IPV4, "10.0.0.0/24"), (IPFamily.IPV6, "2600:1f00::/64")):
+        end, first = str(family).lower(), Cidr(network).first
+        addresses[f"internal_{end}"] = from_integers([first + host for host in hosts.tolist()], family=family)
+        addresses[f"has_internal_{end}"] = np.ones(len(names), np.bool_)
+    cluster.nodes = cluster.nodes.replace(addresses)
+    apps = [("shop", "cart"), ("shop", "web"), ("data", "db")]
+    pods = [(*apps[row % 3], row // 3) for row in range(36)]
+    cluster.add_pods(
+        np.arange(36, dtype=np.int32) // 3 % 4,
+        names=[f"{app}-{number}" for _, app, number in pods],
+        namespace=[namespace for namespace, *_ in pods],
+        labels=[{"app": app} for _, app, _ in pods],
+    )
+    return cluster
 
 
 def synthetic(

@@ -7,7 +7,7 @@ import pytest
 from dsmodel.cluster import examples
 from dsmodel.errors import InvalidInput
 
-NAMED = ["kubeadm_dual_stack", "single_stack_ipv4", "ipv6_first", "nearly_full"]
+NAMED = ["kubeadm_dual_stack", "single_stack_ipv4", "ipv6_first", "nearly_full", "ula_pods"]
 
 
 @pytest.mark.parametrize("name", NAMED)
