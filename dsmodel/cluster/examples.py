@@ -148,8 +148,8 @@ def ula_pods() -> Cluster:
     Returns
     -------
     Cluster
-        Kubernetes 1.36; nodes have 10.0.0.0/24 and 2600:1f00::/64 addresses, gateways the label ``egress: "yes"``; 36
-        pods of ``shop`` and ``data``, no network plugin and no policy.
+        Kubernetes 1.36; nodes have 10.0.0.0/24 and 2600:1f00::/64 addresses, gateways are labelled ``egress: "yes"``
+        and as assignable for OVN-Kubernetes; 36 pods of ``shop`` and ``data``, no network plugin and no policy.
 
     Raises
     ------
@@ -169,7 +169,8 @@ def ula_pods() -> Cluster:
     )
     cluster = Cluster(config)
     names = [*(f"worker-{number}" for number in range(1, 5)), "gateway-1", "gateway-2"]
-    labels = [{"kubernetes.io/hostname": name} | ({"egress": "yes"} if "gateway" in name else {}) for name in names]
+    gateway = {"egress": "yes", "k8s.ovn.org/egress-assignable": ""}
+    labels = [{"kubernetes.io/hostname": name} | (gateway if "gateway" in name else {}) for name in names]
     zones = np.array(["zone-a", "zone-b"] * 3, dtype=np.dtypes.StringDType())
     cluster.add_nodes(names, zone=zones, labels=labels)
     hosts = np.arange(len(names)) + 11

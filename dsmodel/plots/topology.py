@@ -184,7 +184,7 @@ def fitted(text: str, *, width: float, lines: int, size: float = _TEXT_SIZE) -> 
     Parameters
     ----------
     text : str
-        A name; it may break behind ``/ : . - _`` and at spaces.
+        A name; it may break behind ``/ : . - _``, at spaces, and before a capital inside a word.
     width : float
         Inches that a line may take.
     lines : int
@@ -220,7 +220,8 @@ def fitted(text: str, *, width: float, lines: int, size: float = _TEXT_SIZE) -> 
 def _broken(text: str, width: float, size: float) -> list[str]:
     """Fill lines greedily; what is longer than a line breaks anywhere."""
     found = [""]
-    for piece in re.findall(r"[^/:.\-_ ]*[/:.\-_ ]+|[^/:.\-_ ]+", text):
+    words = re.findall(r"[^/:.\-_ ]*[/:.\-_ ]+|[^/:.\-_ ]+", text)
+    for piece in (part for word in words for part in re.split(r"(?<=[a-z])(?=[A-Z])", word)):
         if found[-1] and _inches(found[-1] + piece.rstrip(), size) > width:
             found.append("")
         for letter in piece:
