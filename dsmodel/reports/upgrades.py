@@ -120,6 +120,7 @@ RULE_EFFECTS: Final = {
 # rules that change only words, or that a gate or a finding about a flag tells better
 UNTOLD: Final = frozenset(
     {
+        "conntrack_max_scaled",
         "dots_in_labels_named",
         "externally_accessible_by_external_ips",
         "field_error_values",
@@ -131,6 +132,7 @@ UNTOLD: Final = frozenset(
         "kubeadm_dual_stack_gate",
         "kubelet_removed_flags",
         "kubenet",
+        "namespaces_carry_their_name",
         "kubernetes_node_port_words",
         "label_key_words",
         "node_ipam_words",

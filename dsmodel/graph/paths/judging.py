@@ -5,8 +5,8 @@ the cluster delivers itself; egress policies; masquerading on the node; the node
 the way back. What is certain to fail fails even where something else is not known; what would need something that
 nobody said is unknown, with the field that would say it.
 
-What it does not know: flows that began before a rule changed, ports and protocols of rules, firewalls outside, and a pod
-that a Service leads back to itself, whose source kube-proxy masquerades.
+What it does not know: flows that began before a rule changed, ports and protocols of rules, firewalls outside, and a
+pod that a Service leads back to itself, whose source kube-proxy masquerades.
 
 Sources: those of `dsmodel.graph.masquerade` and `dsmodel.graph.gateways`; RFC 6146 section 3.5 for NAT64; the order
 follows Linux ``net/netfilter`` (PREROUTING, routing, POSTROUTING).
