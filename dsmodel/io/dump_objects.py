@@ -97,6 +97,8 @@ class ObjectSpec(PodSpec, gc=False):
     external_traffic_policy: Raw = field(default=ABSENT, name="externalTrafficPolicy")
     load_balancer_class: Raw = field(default=ABSENT, name="loadBalancerClass")
     load_balancer_source_ranges: Raw = field(default=ABSENT, name="loadBalancerSourceRanges")
+    selector: Raw = ABSENT
+    internal_traffic_policy: Raw = field(default=ABSENT, name="internalTrafficPolicy")
     cidrs: Raw = ABSENT
     parent_ref: Raw = field(default=ABSENT, name="parentRef")
 

@@ -89,6 +89,7 @@ class ServiceRows:
         self._external: tuple[list[str], list[str]] = ([], [])
         self._ports: list[tuple[int, int, int]] = []
         self._sources: list[_SourceRange] = []
+        self._kept: list[dict[str, Any]] = []
 
     def add(self, services: list[DumpObject], file: str) -> None:
         """Add the Services of one batch.
@@ -115,6 +116,7 @@ class ServiceRows:
                 continue
             self.origins.append(about)
             self._add_one(service, about)
+            self._keep(service, about)
 
     def tables(self) -> tuple[Table, Table]:
         """Return the Services and their node ports.
@@ -156,6 +158,21 @@ class ServiceRows:
             "use": ports[:, 2].astype(np.uint8),
         }
         return Table(SERVICES, columns), Table(NODE_PORTS, node_ports)
+
+    def objects(self) -> list[dict[str, Any]]:
+        """Return the Services as far as the graph of traffic needs what no column holds.
+
+        Returns
+        -------
+        list of dict
+            Name, ``spec.selector`` and ``spec.internalTrafficPolicy``; Services with neither are left out.
+
+        Raises
+        ------
+        None
+            Every reading has an answer.
+        """
+        return self._kept
 
     def allowed_sources(self) -> Table:
         """Return the ranges that load balancers let in.
@@ -256,6 +273,19 @@ class ServiceRows:
         texts = [ingress.ip for ingress in entry.ingress or [] if ingress.ip]
         firsts = {":" in text: text for text in reversed(texts)}
         return [text for text in dict.fromkeys(texts) if text in firsts.values()]
+
+    def _keep(self, service: DumpObject, about: ObjectName) -> None:
+        """Keep the selector, and whether inside traffic stays on the node."""
+        decode, spec = self.findings.decode, dict[str, Any]()
+        selector = decode(service.spec.selector, dict[str, str], "spec.selector", default={}, about=about)
+        policy = decode(
+            service.spec.internal_traffic_policy, str, "spec.internalTrafficPolicy", default="", about=about
+        )
+        spec |= {"selector": selector} if selector else {}
+        spec |= {"internalTrafficPolicy": policy} if policy else {}
+        if spec:
+            metadata = {"name": about.name, "namespace": about.namespace}
+            self._kept.append({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
 
     def _add_sources(self, service: DumpObject, about: ObjectName) -> None:
         """Take the ranges that the load balancer lets in; the annotation counts where spec has none."""

@@ -287,7 +287,9 @@ class _Reading:
             kubelet_versions=self.nodes.kubelet_versions,
             override=config,
         )
-        objects = self.network.objects(nodes=self.nodes.objects(), config_maps=self.clues.config_maps)
+        objects = self.network.objects(
+            nodes=self.nodes.objects(), services=self.services.objects(), config_maps=self.clues.config_maps
+        )
         counts = dict(sorted(self.findings.counts.items()))
         self._mention_ignored()
         return Dump(

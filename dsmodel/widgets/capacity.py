@@ -70,7 +70,7 @@ class CapacityExplorer(Explorer):
     >>> explorer.frame.loc[explorer.frame["binds"], ["pool", "ip_family", "more_nodes"]].values.tolist()
     [['node blocks', 'IPv4', 6]]
     >>> [str(each.dates[1]) for each in explorer.forecast.exhaustion if each.pool == "node blocks"][0]
-    '2026-02-12'
+    '2026-02-19'
     """
 
     def __init__(self, cluster: Cluster | None = None) -> None:

@@ -23,6 +23,7 @@ from dump_texts import (
     small_cluster,
 )
 
+import dsmodel as ds
 from dsmodel.addresses.text import format_addresses
 from dsmodel.cni.calico import read_calico
 from dsmodel.cni.ovn import NODE_SUBNETS
@@ -314,3 +315,39 @@ def test_config_maps_are_found_by_namespace_and_name() -> None:
     assert objects.config_map("kube-system", "antrea-config") == {"antrea-agent.conf": "noSNAT: true"}
     assert objects.config_map("kube-flannel", "kube-flannel-cfg") == {"net-conf.json": "{}"}
     assert objects.config_map("kube-system", "coredns") is None
+
+
+def test_endpoints_and_selectors_of_services_are_kept() -> None:
+    labels = {"kubernetes.io/service-name": "front"}
+    slices = [
+        {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {"name": f"s0-{kind}", "namespace": "default", "labels": labels},
+            "addressType": kind,
+            "endpoints": [{"addresses": [address], "conditions": {"ready": True}, "nodeName": "a"}],
+        }
+        for kind, address in (("IPv4", "10.244.0.5"), ("IPv6", "fd00:10:244::5"))
+    ]
+    front = service("front", "10.96.0.9", "fd00:10:96::9", selector={"app": "front"}, internalTrafficPolicy="Local")
+    bare = service("bare", "10.96.0.10")
+    cluster = read(*small_cluster(), front, bare, *slices)
+    kept = {each["metadata"]["name"]: each["spec"] for each in cluster.objects.of("Service")}
+    assert kept["front"] == {"selector": {"app": "front"}, "internalTrafficPolicy": "Local"}
+    assert "bare" not in kept
+    assert [each["addressType"] for each in cluster.objects.of("EndpointSlice")] == ["IPv4", "IPv6"]
+    frame = ds.trace(cluster, "default/p0", "default/front").frame
+    steered = frame[frame["role"] == "steer"].set_index("ip_family")["destination"]
+    assert steered.to_dict() == {"IPv4": "10.244.0.5", "IPv6": "fd00:10:244::5"}
+
+
+def test_an_endpoint_slice_of_a_wrong_shape_is_named() -> None:
+    wrong = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": "odd", "namespace": "default"},
+        "endpoints": "none",
+    }
+    cluster = read(*small_cluster(), wrong)
+    found = cluster.findings.to_frame()
+    assert found.loc[found["object"] == "EndpointSlice/default/odd", "message"].str.contains("endpoints").any()
