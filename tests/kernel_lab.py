@@ -8,6 +8,7 @@ Everything is made under names of its own and removed by these names. Packets to
 routing as kube-proxy does it.
 """
 
+import itertools
 import json
 import os
 import shutil
@@ -76,6 +77,7 @@ class Lab:
         self.prefix = f"dsm{os.getpid()}"
         self.names = {name: f"{self.prefix}-{name}" for name in ("node", "pod", "nbr", "out")}
         self.servers: list[subprocess.Popen[str]] = []
+        self.ports = itertools.count(10_000)
 
     def __enter__(self) -> Self:
         try:
@@ -219,7 +221,12 @@ class Lab:
         return "\n".join(f"delete table {family} {name}" for family, name in mine)
 
     def ask(self, name: str, questions: list[dict[str, str]]) -> list[str]:
-        """Send from a namespace and return the sources that the other ends saw."""
-        text = self.inside(name, sys.executable, "-S", "-E", str(PEER), "ask", text=json.dumps(questions))
+        """Send from a namespace and return the sources that the other ends saw.
+
+        Every packet has a source port of its own: one that was used before may belong to a connection that the kernel
+        remembers, and is then translated as that was, by rules that are no longer loaded.
+        """
+        numbered = [{**question, "source_port": str(next(self.ports))} for question in questions]
+        text = self.inside(name, sys.executable, "-S", "-E", str(PEER), "ask", text=json.dumps(numbered))
         answers: list[str] = json.loads(text)
         return answers

@@ -49,7 +49,7 @@ def ask(question: dict[str, str]) -> str:
         try:
             if question["mark"] != "0":
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, int(question["mark"]))
-            end.bind((question["source"], 0))
+            end.bind((question["source"], int(question["source_port"])))
             end.connect((question["destination"], int(question["port"])))
             if kind == socket.SOCK_DGRAM:
                 end.send(b"who am I?")
