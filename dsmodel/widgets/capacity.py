@@ -30,8 +30,9 @@ _MASK_BOUNDS = {IPFamily.IPV4: (16, 30), IPFamily.IPV6: (48, 124)}
 _MOST_NODES, _MOST_PODS, _MOST_SERVICES = 5000, 250, 50_000
 _MOST_A_WEEK = 100_000
 _RATES = ("nodes_per_week", "pods_per_week", "services_per_week")
-_START, _HORIZON, _STEP_DAYS, _SEED = "2026-01-01", "5y", 7, 20260101
+_START, _STEP_DAYS, _SEED = "2026-01-01", 7, 20260101
 _COUNTS, _REPLAY = "counts", "allocators"
+_HORIZONS = {_COUNTS: "5y", _REPLAY: "1y"}
 _TRAJECTORIES = {_COUNTS: 300, _REPLAY: 10}
 
 
@@ -56,7 +57,7 @@ class CapacityExplorer(Explorer):
     cluster : Cluster
         That cluster.
     forecast : Forecast or None
-        When its pools are full, in five years at most; None where nothing grows.
+        When its pools are full, within five years by counts and one by allocators; None where nothing grows.
 
     Raises
     ------
@@ -153,7 +154,7 @@ class CapacityExplorer(Explorer):
         found = None
         if demand is not None and kind == _COUNTS:
             rng = np.random.default_rng(_SEED)
-            found = forecast(cluster, demand, horizon=_HORIZON, trajectories=_TRAJECTORIES[kind], rng=rng)
+            found = forecast(cluster, demand, horizon=_HORIZONS[kind], trajectories=_TRAJECTORIES[kind], rng=rng)
         elif demand is not None:
             found = yield from _replayed(cluster, demand)
         self.cluster, self.forecast = cluster, found
@@ -204,7 +205,7 @@ def _replayed(cluster: Cluster, demand: Scenario) -> Generator[float, None, Fore
     rng, most = np.random.default_rng(_SEED), _TRAJECTORIES[_REPLAY]
     parts: list[Forecast] = []
     while len(parts) < most:
-        parts.append(forecast(cluster, demand, horizon=_HORIZON, trajectories=1, rng=rng, mode="replay"))
+        parts.append(forecast(cluster, demand, horizon=_HORIZONS[_REPLAY], trajectories=1, rng=rng, mode="replay"))
         yield len(parts) / most
     names = parts[0].replayed
     return replace(

@@ -5,7 +5,7 @@ import re
 import pytest
 
 import dsmodel as ds
-from dsmodel.widgets import AddressMapExplorer, CapacityExplorer, ExhaustionExplorer, PolicyExplorer
+from dsmodel.widgets import AddressMapExplorer, CapacityExplorer, ExhaustionExplorer, PolicyExplorer, capacity
 from dsmodel.widgets.panel import Explorer
 
 MAKERS = {
@@ -144,9 +144,10 @@ class TestCapacity:
         explorer.controls["start"].value = "some day"
         assert list(messages(explorer)) == ["start"]
 
-    def test_allocators_are_asked_a_future_at_a_time(self) -> None:
+    def test_allocators_are_asked_a_future_at_a_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
         explorer = CapacityExplorer(ds.examples.nearly_full())
         explorer.controls["nodes"].value = 4
+        monkeypatch.setitem(capacity._HORIZONS, "allocators", "60d")
         explorer.controls["futures"].value = "allocators"
         shares = list(explorer.work())
         assert shares == sorted(shares)
