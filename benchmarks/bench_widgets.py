@@ -14,7 +14,14 @@ import numpy as np
 from measure import Row, race
 
 import dsmodel as ds
-from dsmodel.widgets import AddressMapExplorer, CapacityExplorer, ExhaustionExplorer, PolicyExplorer
+from dsmodel.widgets import (
+    AddressMapExplorer,
+    CapacityExplorer,
+    EgressExplorer,
+    ExhaustionExplorer,
+    PlanExplorer,
+    PolicyExplorer,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +37,8 @@ def rows(*, quick: bool = False) -> Iterator[Row]:
         "policy": (PolicyExplorer(), "ip_family_policy", ("PreferDualStack", "RequireDualStack")),
         "exhaustion": (ExhaustionExplorer(ds.examples.nearly_full()), "step", (1, 2)),
         "address map": (AddressMapExplorer(ds.examples.nearly_full()), "zoom", (1, 2)),
+        "egress": (EgressExplorer(ds.examples.kubeadm_dual_stack()), "port", (80, 443)),
+        "plan": (PlanExplorer(ds.examples.kubeadm_dual_stack()), "nodes", (7, 8)),
     }
     for name, (explorer, control, values) in explorers.items():
         turn = iter(values * 100)

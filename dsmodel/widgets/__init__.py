@@ -7,7 +7,18 @@ Promises: every explorer has ``.controls`` (set a ``value`` to move one), ``.fra
 from dsmodel.widgets.address_map import AddressMapExplorer
 from dsmodel.widgets.capacity import CapacityExplorer
 from dsmodel.widgets.dashboard import Dashboard, explore
+from dsmodel.widgets.egress import EgressExplorer
 from dsmodel.widgets.exhaustion import ExhaustionExplorer
+from dsmodel.widgets.plan import PlanExplorer
 from dsmodel.widgets.policy import PolicyExplorer
 
-__all__ = ["AddressMapExplorer", "CapacityExplorer", "Dashboard", "ExhaustionExplorer", "PolicyExplorer", "explore"]
+__all__ = [
+    "AddressMapExplorer",
+    "CapacityExplorer",
+    "Dashboard",
+    "EgressExplorer",
+    "ExhaustionExplorer",
+    "PlanExplorer",
+    "PolicyExplorer",
+    "explore",
+]

@@ -10,7 +10,9 @@ from dsmodel.cluster.examples import kubeadm_dual_stack
 from dsmodel.errors import InvalidInput
 from dsmodel.widgets.address_map import AddressMapExplorer
 from dsmodel.widgets.capacity import CapacityExplorer
+from dsmodel.widgets.egress import EgressExplorer
 from dsmodel.widgets.exhaustion import ExhaustionExplorer
+from dsmodel.widgets.plan import PlanExplorer
 from dsmodel.widgets.policy import PolicyExplorer
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ QUESTIONS: Mapping[str, Callable[[Cluster], Explorer]] = {
     "policy": PolicyExplorer,
     "exhaustion": ExhaustionExplorer,
     "address map": AddressMapExplorer,
+    "egress": EgressExplorer,
+    "plan": PlanExplorer,
 }
 """Explorer of each question, in the order of the tabs."""
 
@@ -55,7 +59,7 @@ class Dashboard:
     >>> import dsmodel as ds
     >>> dashboard = Dashboard(ds.examples.nearly_full())
     >>> dashboard, list(dashboard.explorers)
-    (Dashboard(capacity, policy, exhaustion, address map), ['capacity'])
+    (Dashboard(capacity, policy, exhaustion, address map, egress, plan), ['capacity'])
     >>> dashboard.view.selected_index = 1
     >>> list(dashboard.explorers)
     ['capacity', 'policy']

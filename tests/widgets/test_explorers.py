@@ -1,11 +1,24 @@
 """Explorers driven headless: controls moved, answers read as data and as what is shown."""
 
+import html
 import re
+from pathlib import Path
 
 import pytest
+from egress_clusters import cluster_of
 
 import dsmodel as ds
-from dsmodel.widgets import AddressMapExplorer, CapacityExplorer, ExhaustionExplorer, PolicyExplorer, capacity
+from dsmodel.graph.network import BorderNAT, Network
+from dsmodel.io.configs import read_config
+from dsmodel.widgets import (
+    AddressMapExplorer,
+    CapacityExplorer,
+    EgressExplorer,
+    ExhaustionExplorer,
+    PlanExplorer,
+    PolicyExplorer,
+    capacity,
+)
 from dsmodel.widgets.panel import Explorer
 
 MAKERS = {
@@ -13,6 +26,15 @@ MAKERS = {
     "capacity": lambda: CapacityExplorer(ds.examples.kubeadm_dual_stack()),
     "exhaustion": lambda: ExhaustionExplorer(ds.examples.nearly_full()),
     "address map": lambda: AddressMapExplorer(ds.examples.nearly_full()),
+    "egress": lambda: EgressExplorer(cluster_of()),
+    "plan": lambda: PlanExplorer(ds.examples.nearly_full()),
+}
+SAID = {
+    "masquerading": "ip-masq-agent with --enable-ipv6",
+    "border": "IPv4",
+    "routed": "none",
+    "default_route": "IPv4 and IPv6",
+    "nat64": "none",
 }
 
 
@@ -217,3 +239,156 @@ class TestAddressMap:
         explorer = AddressMapExplorer(ds.examples.nearly_full())
         explorer.controls["within"].value = "somewhere"
         assert "somewhere" in messages(explorer)["within"]
+
+
+def egress(**values: object) -> EgressExplorer:
+    explorer = EgressExplorer(cluster_of())
+    for name, value in (SAID | values).items():
+        explorer.controls[name].value = value
+    return explorer
+
+
+def verdicts(explorer: EgressExplorer) -> dict[str, str]:
+    return explorer.frame.groupby("ip_family")["verdict"].first().to_dict()
+
+
+class TestEgress:
+    def test_what_nobody_said_is_unknown(self) -> None:
+        explorer = EgressExplorer(ds.examples.kubeadm_dual_stack())
+        assert verdicts(explorer) == {"IPv4": "unknown", "IPv6": "unknown"}
+        for words in explorer.network().unknown:
+            assert html.escape(words) in shown(explorer)
+
+    def test_answers_as_trace_does(self) -> None:
+        explorer = egress()
+        network = Network.of(explorer.cluster).replacing(
+            masquerades=explorer.network().masquerades,
+            border=[BorderNAT(name="border", family="IPv4")],
+            routed=(),
+            default_route=True,
+            nat64=(),
+        )
+        asked = ds.trace(explorer.cluster, "shop/cart", network=network)
+        assert explorer.frame.equals(asked.frame)
+        assert asked._repr_html_() in shown(explorer)
+        assert verdicts(explorer) == {"IPv4": "ok_snat", "IPv6": "blackhole_return"}
+
+    def test_the_agent_without_ipv6_leaves_the_pods_address(self) -> None:
+        sources = {}
+        for choice in ("ip-masq-agent, IPv4 only", "ip-masq-agent with --enable-ipv6"):
+            explorer = egress(masquerading=choice)
+            sources[choice] = explorer.frame.query("ip_family == 'IPv6'")["source"].iloc[-1]
+        assert list(sources.values()) == ["fd00:10:244::2", "fd00:10::1"]
+
+    @pytest.mark.parametrize(
+        ("down", "before", "after"),
+        [
+            ("NAT/border", "ok_snat", "no_route"),  # the only way out of IPv4
+            ("Node/a", "ok_snat", "no_route"),  # the pod's own node
+            ("Zone/zone-a", "ok_snat", "no_route"),  # and its zone
+            ("Node/b", "ok_snat", "ok_snat"),  # another node
+        ],
+    )
+    def test_a_failure_says_what_it_changes(self, down: str, before: str, after: str) -> None:
+        explorer = egress(down=(down,))
+        assert verdicts(explorer)["IPv4"] == after
+        words = "changes no verdict" if before == after else "changes what becomes of the traffic"
+        assert words in shown(explorer)
+
+    def test_a_name_with_addresses_is_a_destination(self) -> None:
+        explorer = egress(destination="db.example = 192.0.2.1, 2001:db8::1")
+        assert explorer.trace.destination.addresses == ("192.0.2.1", "2001:db8::1")
+        assert explorer.trace.destination.is_name
+
+    def test_nat64_with_dns64_gives_an_ipv4_name_an_ipv6_way(self) -> None:
+        alone = egress(destination="db.example=192.0.2.1", nat64="NAT64 alone")
+        both = egress(destination="db.example=192.0.2.1", nat64="NAT64 and DNS64")
+        assert alone.trace.decisions["IPv6"].verdict == "no_family"
+        assert both.trace.decisions["IPv6"].verdict.works
+
+    @pytest.mark.parametrize(
+        ("control", "value", "words"),
+        [
+            ("pod", "shop/none", "not in the cluster"),
+            ("pod", "cart", "namespace/name"),
+            ("destination", "example.com", "no address"),
+            ("destination", "db=300.0.0.1", "300.0.0.1"),
+            ("destination", "<b>x</b>", "no address"),
+        ],
+    )
+    def test_what_is_not_there_is_named_beside_its_control(self, control: str, value: str, words: str) -> None:
+        explorer = egress(**{control: value})
+        assert list(messages(explorer)) == [control]
+        assert words in messages(explorer)[control]
+        assert "<b>" not in explorer._messages[control].value
+
+    def test_a_cluster_without_pods_says_so(self) -> None:
+        explorer = EgressExplorer(ds.Cluster(ds.ClusterConfig.of(cluster_cidrs=["10.0.0.0/16"])))
+        assert "not in the cluster" in messages(explorer)["pod"]
+
+
+class TestPlan:
+    def test_plans_as_the_planner_does(self) -> None:
+        explorer = PlanExplorer()
+        demand = {"nodes": 100, "pods_per_node": 110, "services": 200, "growth_ratio": 0.2, "years": 3}
+        layout = ds.plan_layout(demand, ["10.0.0.0/8", "fd00:10::/48"])
+        assert explorer.frame.equals(layout.ranges)
+        explorer.controls["plan"].value = 2
+        assert explorer.frame.equals(layout.choose(2).ranges)
+
+    @pytest.mark.parametrize("installer", ["kubeadm", "k3s", "rke2", "flags"])
+    def test_what_is_pasted_is_read_back_as_planned(self, installer: str, tmp_path: Path) -> None:
+        explorer = PlanExplorer()
+        explorer.controls["installer"].value = installer
+        pasted = [html.unescape(text) for text in re.findall("<pre[^>]*>(.*?)</pre>", shown(explorer), re.DOTALL)]
+        if installer == "flags":
+            flags = dict(line.partition(" ")[::2] for line in pasted[-1].splitlines())
+            read = ds.config_from_flags({name: given.split() for name, given in flags.items()})
+        else:
+            (tmp_path / "config.yaml").write_text(pasted[0])
+            read = read_config(tmp_path / "config.yaml")
+        planned = next(iter(explorer.layout.configs.values()))
+        assert (read.cluster_cidrs, read.service_cidrs) == (planned.cluster_cidrs, planned.service_cidrs)
+        assert read.node_cidr_mask_sizes == planned.node_cidr_mask_sizes
+
+    def test_the_primary_family_comes_first(self) -> None:
+        explorer = PlanExplorer()
+        explorer.controls["primary"].value = "IPv6"
+        assert [str(family) for family in next(iter(explorer.layout.configs.values())).ip_families] == ["IPv6", "IPv4"]
+
+    def test_what_is_avoided_is_not_used(self) -> None:
+        explorer = PlanExplorer()
+        explorer.controls["avoid"].value = "10.0.0.0/9, 10.128.0.0/12"
+        taken = explorer.frame.query("ip_family == 'IPv4'")["range"]
+        assert not any(
+            ds.Cidr(text).overlaps(ds.Cidr(each)) for text in taken for each in ("10.0.0.0/9", "10.128.0.0/12")
+        )
+
+    @pytest.mark.parametrize(
+        ("control", "value", "beside", "words"),
+        [
+            ("blocks_ipv4", "10.0.0.0/20", "blocks_ipv4", "Relax one"),
+            ("blocks_ipv6", "fd00::/116", "blocks_ipv6", "Relax one"),
+            ("blocks_ipv6", "fd00::/48,fd00::/56", "blocks_ipv6", "overlap"),
+            ("blocks_ipv4", "10.0.0.0/33", "blocks_ipv4", "10.0.0.0/33"),
+            ("blocks_ipv4", "fd00::/48", "blocks_ipv4", "other control"),
+            ("blocks_ipv4", "10.0.0.0/9,10.0.0.0/10", "blocks_ipv4", "overlap"),
+            ("avoid", "here", "avoid", "here"),
+        ],
+    )
+    def test_what_does_not_fit_is_said_beside_its_control(
+        self, control: str, value: str, beside: str, words: str
+    ) -> None:
+        explorer = PlanExplorer()
+        last = explorer.frame
+        explorer.controls[control].value = value
+        assert list(messages(explorer)) == [beside]
+        assert words in messages(explorer)[beside]
+        assert explorer.frame is last
+
+    def test_without_any_block_there_is_no_plan(self) -> None:
+        explorer = PlanExplorer()
+        explorer.controls["blocks_ipv4"].value = ""
+        assert set(explorer.frame["ip_family"]) == {"IPv6"}
+        explorer.controls["blocks_ipv6"].value = ""
+        assert "one family" in messages(explorer)["blocks_ipv4"]
