@@ -7,7 +7,7 @@ know what a row is or whether it can serve: `dsmodel.pools.grids` does.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Arrivals", "row_numbers"]
 
 _FEW = 4
+_PIECE = 1 << 17  # requests that are sorted together
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,32 +97,32 @@ class Arrivals:
 
 
 def _ranks(rows: NDArray[np.integer], highest: int) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    """Return each request's place among those of its row, and the requests of each row.
-
-    Piece by piece: a piece is as long as row and place in the piece fit one 32-bit key, which sorts twice as fast.
-    """
-    bits = min(max(32 - highest.bit_length(), 12), 18)
-    kind = np.uint32 if bits + highest.bit_length() <= 32 else np.uint64
+    """Return each request's place among those of its row, and the requests of each row, piece by piece."""
     ranks = np.empty(len(rows), dtype=np.uint32)
     seen = np.zeros(highest + 1, dtype=np.uint32)
-    step = np.arange(1 << bits, dtype=kind)
-    for start in range(0, len(rows), 1 << bits):
-        keys: NDArray[Any] = rows[start : start + (1 << bits)].astype(kind)
-        keys <<= kind(bits)
-        keys |= step[: len(keys)]
-        keys.sort()
-        row = (keys >> kind(bits)).astype(np.intp)
-        keys &= kind((1 << bits) - 1)
+    step = np.arange(min(_PIECE, len(rows)), dtype=np.uint32)
+    for start in range(0, len(rows), _PIECE):
+        piece = rows[start : start + _PIECE]
+        order = _stable_order(piece, highest)
+        row = piece[order]
         heads = np.flatnonzero(row[1:] != row[:-1])
         heads += 1
         heads = np.concatenate([np.zeros(1, dtype=np.intp), heads])
         sizes = np.diff(heads, append=len(row))
         asked = row[heads]
-        place = step[: len(row)].astype(np.uint32)
-        place += np.repeat(seen[asked] - heads.astype(np.uint32), sizes)
+        place = np.repeat(seen[asked] - heads.astype(np.uint32), sizes)
+        place += step[: len(row)]
         seen[asked] += sizes.astype(np.uint32)
-        ranks[start : start + len(row)][keys] = place
+        ranks[start : start + len(row)][order] = place
     return ranks, seen.astype(np.int64)
+
+
+def _stable_order(rows: NDArray[np.integer], highest: int) -> NDArray[np.intp]:
+    """Sort rows by 16 bits at a time: numpy counts such keys instead of comparing them, several times as fast."""
+    order = np.argsort(rows.astype(np.uint16), kind="stable")
+    if highest >> 16:
+        order = order[np.argsort((rows >> 16).astype(np.uint16)[order], kind="stable")]
+    return order
 
 
 def row_numbers(values: NDArray[np.integer] | Sequence[int], name: str) -> NDArray[np.integer]:
