@@ -10,6 +10,7 @@ import ipywidgets
 import numpy as np
 
 from dsmodel.addresses.cidr import Cidr, IPFamily
+from dsmodel.cards import Card
 from dsmodel.cluster.state import Cluster
 from dsmodel.errors import DsmodelError, InvalidCidr
 from dsmodel.kube.config import DEFAULT_NODE_MASKS, ClusterConfig
@@ -158,7 +159,10 @@ class CapacityExplorer(Explorer):
         elif demand is not None:
             found = yield from _replayed(cluster, demand)
         self.cluster, self.forecast = cluster, found
-        return Answer(frame, limit_bars(frame, said) + _outlook(found))
+        card = found.card() if found else Card("Nothing grows: give nodes, pods or services a week to read dates")
+        folded = tuple(replace(section, is_open=False) for section in card.sections)
+        below = replace(card, title="Dates", sections=folded).html() if found else ""
+        return Answer(frame, limit_bars(frame, f"{said} {card.title}.") + below)
 
     def _demand(self) -> Scenario | None:
         """Read what grows; None for nothing."""
@@ -214,14 +218,6 @@ def _replayed(cluster: Cluster, demand: Scenario) -> Generator[float, None, Fore
         fan_moved=np.concatenate([part.fan_moved for part in parts], axis=2),
         replayed={name: np.concatenate([part.replayed[name] for part in parts], axis=1) for name in names},
     )
-
-
-def _outlook(found: Forecast | None) -> str:
-    """Say when what binds is full; the pools' dates unfold."""
-    if found is None:
-        return "<p>Nothing grows: give nodes, pods or services a week to read dates.</p>"
-    card = found.card()
-    return replace(card, sections=tuple(replace(section, is_open=False) for section in card.sections)).html()
 
 
 def _rate(label: str, value: float) -> Control:

@@ -36,6 +36,7 @@ SETTLE_SECONDS = 0.25  # how long the controls of a slow explorer must be still
 PATIENCE_SECONDS = 0.5  # how long work may hold the kernel before it goes on beside it
 _SLICE_SECONDS, _PAUSE_SECONDS = 0.05, 0.005  # of work beside the kernel: at a time, and in between
 _LABEL_WIDTH, _CONTROL_WIDTH = "13em", "22em"
+_FIXED = "0 0 auto"  # a long message makes nothing else narrower
 _KEPT = Markup("<em>The answer below is of the last input that was valid.</em>")
 _STOPPED = Markup("<em>Cancelled. The answer below is of the last input that was worked out.</em>")
 
@@ -126,7 +127,7 @@ class Explorer:
         self.cluster = cluster
         self.controls = {name: control.widget for name, control in controls.items()}
         self.frame: pd.DataFrame | None = None
-        self._messages = {name: ipywidgets.HTML(layout={"min_width": "16em"}) for name in controls}
+        self._messages = {name: ipywidgets.HTML(layout={"min_width": "16em", "flex": "1 1 0"}) for name in controls}
         self._answer, self._state = ipywidgets.HTML(), ipywidgets.HTML()
         self._slow = slow
         self._waiting: asyncio.TimerHandle | None = None
@@ -350,7 +351,7 @@ def picture(png: bytes, alt: str) -> Markup:
 
 def _row(control: Control, message: Any) -> Any:
     """Lay label, control, unit and message beside each other."""
-    label = ipywidgets.Label(control.label, layout={"width": _LABEL_WIDTH})
-    control.widget.layout.width = _CONTROL_WIDTH
+    label = ipywidgets.Label(control.label, layout={"width": _LABEL_WIDTH, "flex": _FIXED})
+    control.widget.layout.width, control.widget.layout.flex = _CONTROL_WIDTH, _FIXED
     control.widget.tooltip = control.label
-    return ipywidgets.HBox([label, control.widget, ipywidgets.Label(control.unit), message])
+    return ipywidgets.HBox([label, control.widget, ipywidgets.Label(control.unit, layout={"flex": _FIXED}), message])

@@ -17,6 +17,8 @@ TABS = {
     "policy": "What does the API server make of this Service?",
     "exhaustion": "What is refused first?",
     "address map": "What lies where?",
+    "egress": "How does this pod leave?",
+    "plan": "Which ranges hold this cluster?",
 }
 READY, ANSWERED = 60_000, 20_000  # milliseconds a busy machine may take
 
@@ -43,6 +45,13 @@ def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     dump = sample_path("nearly-full") if request.param == "sample" else large_dump(folder / "dump.json")
     with serving(dashboard(dump), "http://127.0.0.1:{port}/", folder) as url:
         yield url
+
+
+def keep(page, name: str) -> None:
+    """Keep a picture of what is on the way."""
+    folder = Path(__file__).parents[2] / "out" / "browser"
+    folder.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=str(folder / f"{name}.png"), full_page=True)
 
 
 def opened(page, address: str, tab: str):
@@ -82,6 +91,8 @@ def test_capacity(page, address: str) -> None:
     write(panel, "cluster CIDR IPv4", "10.64.0.0/20")
     slide(panel, "nodes", 18)
     panel.get_by_text("--cluster-cidr 10.64.0.0/20").first.wait_for(timeout=ANSWERED)
+    write(panel, "counted from", "2031-05-06")
+    panel.get_by_text("days from 2031-05-06").first.wait_for(timeout=ANSWERED)
     write(panel, "cluster CIDR IPv4", "10.64.0.0/99")
     panel.get_by_text("'10.64.0.0/99' is not a CIDR").wait_for(timeout=ANSWERED)
     assert "last input that was valid" in panel.inner_text()
@@ -120,3 +131,43 @@ def test_address_map(page, address: str) -> None:
     after = panel.locator("svg").get_attribute("aria-label")
     assert after.startswith("Map of ")
     assert panel.locator("svg rect title").first.text_content().count(": ") == 1
+
+
+def test_egress(page, address: str) -> None:
+    panel = opened(page, address, "egress")
+    panel.get_by_text("What nobody said").wait_for(timeout=ANSWERED)
+    choose(panel, "masquerading", "none")
+    choose(panel, "NATs at the border", "IPv4")
+    choose(panel, "routed back to pods", "cluster CIDRs")
+    choose(panel, "default route", "IPv4 and IPv6")
+    panel.get_by_text("IPv4: ok_").wait_for(timeout=ANSWERED)
+    control(panel, "down").locator("select").select_option("NAT/border")
+    panel.get_by_text("The failure changes what becomes of the traffic").wait_for(timeout=ANSWERED)
+    assert "every border NAT that serves the node in IPv4 is down" in panel.inner_text()
+    write(panel, "destination", "nowhere")
+    panel.get_by_text("destination 'nowhere' is no address").wait_for(timeout=ANSWERED)
+
+
+def test_plan(page, address: str) -> None:
+    panel = opened(page, address, "plan")
+    write(panel, "nodes", "20")
+    write(panel, "own IPv4 blocks", "172.16.0.0/12")
+    panel.get_by_text("--cluster-cidr=172.16.0.0/").first.wait_for(timeout=ANSWERED, state="attached")
+    write(panel, "own IPv4 blocks", "10.0.0.0/24")
+    panel.get_by_text("Relax one").wait_for(timeout=ANSWERED)
+    assert "last input that was valid" in panel.inner_text()
+
+
+def test_long_work_shows_how_far_it_is_and_can_be_cancelled(page, address: str) -> None:
+    panel = opened(page, address, "exhaustion")
+    write(panel, "a step adds", "2000")
+    slide(panel, "step", 200)
+    cancel = panel.get_by_role("button", name="cancel")
+    cancel.wait_for(timeout=ANSWERED)
+    page.wait_for_timeout(500)
+    keep(page, "long_work")
+    cancel.click()
+    panel.get_by_text("Cancelled.").wait_for(timeout=ANSWERED)
+    cancel.wait_for(state="hidden")
+    slide(panel, "step", 1)
+    panel.get_by_text("First refused at step 1").or_(panel.get_by_text("2,000 nodes added")).wait_for(timeout=ANSWERED)
