@@ -27,7 +27,7 @@ import numpy as np
 from dsmodel.addresses.arrays import empty
 from dsmodel.addresses.cidr import IPFamily
 from dsmodel.cluster import assignment, occupancy, service_assignment
-from dsmodel.cluster.checks import findings_table
+from dsmodel.cluster.checks import findings_table, findings_with_plugin
 from dsmodel.cluster.family_changes import set_family_policy
 from dsmodel.cluster.live_plugins import plugin_from_objects
 from dsmodel.cluster.network_plugins import HOST_LOCAL, plugin_of, runs_node_ipam
@@ -160,7 +160,7 @@ class Cluster:
         self.config = config
         self.nodes, self.pods, self.services = Table(NODES), Table(PODS), Table(SERVICES)
         self.node_ports = Table(NODE_PORTS)
-        self.findings = Table(FINDINGS)
+        self._findings = Table(FINDINGS)
         # objects of each kind that a dump held: how many were read, ignored, refused
         self.counts: Mapping[str, Mapping[str, int]] = {}
         # what policies, plugins and gateways are written in; empty where a dump did not show it
@@ -264,6 +264,18 @@ class Cluster:
         return self._plugin
 
     @property
+    def findings(self) -> Table:
+        """What a reader found unsound; rules that hang on the network plugin are judged by the one that was read."""
+        self._read_plugin()
+        return self._findings
+
+    @findings.setter
+    def findings(self, findings: Table) -> None:
+        """Replace all of them."""
+        self._read_plugin()
+        self._findings = findings
+
+    @property
     def plugin_findings(self) -> Sequence[Finding]:
         """What is unsound about the plugin's objects: severity, rule, object, message."""
         self._read_plugin()
@@ -274,6 +286,8 @@ class Cluster:
         if self._plugin_objects is not None and self.objects is not self._plugin_objects:
             self._plugin_objects = self.objects
             self._plugin, self._plugin_findings = plugin_from_objects(self)
+            if self._plugin is not None or self._plugin_findings:
+                self._findings = findings_with_plugin(self, self._findings)
 
     # nodes ---------------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import pytest
 
 import dsmodel as ds
 from dsmodel.addresses.cidr import IPFamily
+from dsmodel.cluster.overview import card_of
 from dsmodel.cni import (
     Antrea,
     AntreaIPPool,
@@ -107,6 +108,30 @@ def test_calico_goes_on_with_the_exact_next_address(read: Callable[..., Cluster]
     assert not (ds.check(cluster)["rule"] == "pod-outside-node-block").any()
     assert twin.remove_nodes(["a"]).granted == 1
     assert cluster.network_plugin.nodes == 2
+
+
+def test_findings_card_and_check_judge_pods_by_the_plugin(read: Callable[..., Cluster]) -> None:
+    """Nodes have podCIDRs that Calico ignores: no pod is outside; one that lies in no pool is told everywhere."""
+    things = [
+        node("a", "10.244.0.0/24"),
+        pod("p", "a", "10.244.7.8"),
+        calico_pool("10.244.7.0/24"),
+        calico_block("10.244.7.8/29", "a", {0: ("p", "a"), 1: ("old", "a")}, [2, 3, 4, 5, 6, 7]),
+    ]
+    wanted = {"pod-outside-node-block", "pod-outside-plugin-ranges", "calico-address-leaked"}
+
+    def told(cluster: Cluster) -> list[set[str]]:
+        card = {row[1] for row in card_of(cluster).sections[1].rows}
+        frames = (ds.reports.findings(cluster), ds.check(cluster))
+        return [found & wanted for found in (card, *(set(frame["rule"]) for frame in frames))]
+
+    assert told(read(*things)) == [{"calico-address-leaked"}] * 3
+    stray = read(*things, pod("stray", "a", "10.9.9.9"))
+    assert told(stray) == [{"calico-address-leaked", "pod-outside-plugin-ranges"}] * 3
+    assert told(stray.copy()) == told(stray)
+    found = ds.check(stray).set_index("rule")
+    assert found.loc["calico-address-leaked", "source"] == "the objects of calico"
+    assert told(read(things[0], pod("stray", "a", "10.9.9.9"))) == [{"pod-outside-node-block"}] * 3
 
 
 def test_calico_leaks_and_nodes_that_are_gone(read: Callable[..., Cluster]) -> None:

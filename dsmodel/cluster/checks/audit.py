@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from dsmodel.addresses.cidr import Cidr
@@ -20,21 +21,21 @@ from dsmodel.cluster.checks.nodes import NODE_RULES
 from dsmodel.cluster.checks.plugins import PLUGIN_RULES
 from dsmodel.cluster.checks.pods import POD_RULES
 from dsmodel.cluster.checks.ranges import RANGE_RULES
-from dsmodel.cluster.checks.rules import NamedRange, Subject
+from dsmodel.cluster.checks.rules import NamedRange, Subject, findings_table
 from dsmodel.cluster.checks.services import SERVICE_RULES
 from dsmodel.errors import CheckFailed, InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from dsmodel.addresses.cidr import IPFamily
     from dsmodel.cluster.checks.rules import Finding
     from dsmodel.cluster.state import Cluster
+    from dsmodel.cluster.table import Table
 
-__all__ = ["RULES", "check", "findings_at_reading"]
+__all__ = ["RULES", "check", "findings_at_reading", "findings_with_plugin"]
 
 RULES = (*NODE_RULES, *POD_RULES, *PLUGIN_RULES, *SERVICE_RULES, *RANGE_RULES, *ALLOW_LIST_RULES)
 
@@ -137,22 +138,47 @@ def findings_at_reading(cluster: Cluster, inside: Mapping[IPFamily, NDArray[np.b
     return [finding for rule in RULES if rule.at_reading for finding in rule.findings(subject)]
 
 
+def findings_with_plugin(cluster: Cluster, at_reading: Table) -> Table:
+    """Judge again what hangs on the network plugin, now that its objects were read, and add what these show.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        Whose objects were read.
+    at_reading : Table
+        Findings from before the plugin was known, of the schema `FINDINGS`.
+
+    Returns
+    -------
+    Table
+        The rest of them, then those that name the plugin's ranges, then what is unsound about its objects.
+
+    Raises
+    ------
+    None
+        Every cluster has an answer.
+    """
+    again = [rule for rule in RULES if rule.by_plugin and cluster.network_plugin is not None]
+    rest = at_reading.where(~np.isin(at_reading["rule"].astype(object), [rule.name for rule in again]))
+    subject = Subject(cluster)
+    found = [finding for rule in again for finding in rule.findings(subject)]
+    return rest.append(findings_table([*found, *cluster.plugin_findings]))
+
+
 def _carried(cluster: Cluster) -> list[tuple[str, str, str, str, str, str]]:
     """Return what the reader found and no rule covers."""
     judged = {rule.name for rule in RULES}
     frame = cluster.findings.to_frame()
     kept = frame[~frame["rule"].isin(judged) & (frame["severity"] != "info")]
     columns = [[str(value) for value in kept[name]] for name in ("severity", "rule", "object", "message", "file")]
-    plugin = cluster.network_plugin
+    plugin, of_objects = cluster.network_plugin, set(cluster.plugin_findings)
     source = f"the objects of {plugin.provenance.plugin}" if plugin is not None else "objects of network plugins"
-    return [
-        (severity, rule, thing, message, "", f"read from {file}" if file else "the reader")
-        for severity, rule, thing, message, file in zip(*columns, strict=True)
-    ] + [
-        (severity, rule, thing, message, "", source)
-        for severity, rule, thing, message in cluster.plugin_findings
-        if severity != "info"
-    ]
+    rows = []
+    for *finding, file in zip(*columns, strict=True):
+        where = f"read from {file}" if file else "the reader"
+        severity, rule, thing, message = finding
+        rows.append((severity, rule, thing, message, "", source if tuple(finding) in of_objects else where))
+    return rows
 
 
 def _named(kind: str, ranges: Iterable[str | Cidr] | Mapping[str, Any]) -> tuple[NamedRange, ...]:

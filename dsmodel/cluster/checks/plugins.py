@@ -96,6 +96,7 @@ PLUGIN_RULES = (
         "it is from an older range or another plugin, and counts nowhere: recreate the pod",
         "the plugin's own ranges, see reports.provenance()",
         _outside_ranges,
+        by_plugin=True,
     ),
     Rule(
         "plugin-lacks-family",

@@ -167,6 +167,7 @@ POD_RULES = (
         "plugins/ipam/host-local/backend/allocator/range.go",
         _outside_block,
         at_reading=True,
+        by_plugin=True,
     ),
     Rule(
         "pod-one-family",

@@ -161,6 +161,8 @@ class Rule:
         From a `Subject` to its breaches.
     at_reading : bool, default False
         Whether it is judged when tables become a cluster; the others only when asked.
+    by_plugin : bool, default False
+        Whether its answer hangs on the network plugin, and is given again once that was read from its objects.
     """
 
     name: str
@@ -170,6 +172,7 @@ class Rule:
     source: str
     find: Callable[[Subject], list[Breach]]
     at_reading: bool = False
+    by_plugin: bool = False
 
     def findings(self, subject: Subject) -> list[Finding]:
         """Judge and put the way out behind each message.
