@@ -15,6 +15,7 @@ What it does not know: graph algorithms.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -113,16 +114,44 @@ class _Step:
     per_place: dict[int, int] = field(default_factory=dict)  # pods by destination
 
 
+@dataclass(frozen=True, eq=False)
+class _Cells:
+    """Pods of one family, counted by workload, seat and group.
+
+    Parameters
+    ----------
+    of_pod : ndarray of int64, shape (pods,)
+        Cell of each pod.
+    unit, seat, group, size : ndarray of int64, shape (n,)
+        Workload (0 where pods are no workloads), what stands for the node, group, and number of pods of each cell.
+    """
+
+    of_pod: NDArray[np.int64]
+    unit: NDArray[np.int64]
+    seat: NDArray[np.int64]
+    group: NDArray[np.int64]
+    size: NDArray[np.int64]
+
+
 class _Builder:
     """Nodes and edges while they are collected."""
 
     def __init__(self, paths: Paths, detail: Detail) -> None:
         self.paths, self.cluster, self.detail = paths, paths.cluster, detail
-        self.names = [str(name) for name in self.cluster.nodes["name"].tolist()]
         self.nodes: dict[Key, dict[str, Any]] = {}
         self.steps: dict[tuple[Key, Key, Key], _Step] = {}
         self.unit, self.units = self._units()
         self.seat, self.seats = self._seats()
+        # seat of each pod, and its workload with it where there are any: the same in both families
+        at = self.seat[self.cluster.pods["node"][paths.pods]]
+        units = self.unit if detail == "workloads" else np.zeros(len(at), np.int64)
+        self.pair, first = codes_of([units, at])
+        self.pairs = units[first], at[first]
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Names of the cluster's nodes."""
+        return [str(name) for name in self.cluster.nodes["name"].tolist()]
 
     def ways(self) -> Ways:
         """Collect both families."""
@@ -148,23 +177,20 @@ class _Builder:
         table, rows = self.cluster.pods, self.paths.pods
         if self.detail == "nodes":
             return np.zeros(len(rows), np.int64), []
-        spaces = table["namespace"][rows].astype(object)
+        space, spaces = self.paths.namespace, self.paths.namespaces
         if self.detail == "pods":
             names = table["name"][rows].astype(object).tolist()
             keys = [
-                (Kind.POD.value, space, name or f"#{row}")
-                for space, name, row in zip(spaces.tolist(), names, rows.tolist(), strict=True)
+                (Kind.POD.value, spaces[at], name or f"#{row}")
+                for at, name, row in zip(space.tolist(), names, rows.tolist(), strict=True)
             ]
             return np.arange(len(rows)), keys
-        space, space_names = pd.factorize(spaces, sort=True)
         titles = [_title(labels) for labels in self.cluster.pod_labels.sets]
         title, title_names = pd.factorize(np.array([*titles, ""], object), sort=True)
         of_pod = title[table["labels"][rows]]
         unit, first = codes_of([space, of_pod])
-        workloads = [
-            (Kind.WORKLOAD.value, str(space_names[space[at]]), str(title_names[of_pod[at]])) for at in first.tolist()
-        ]
-        return unit, workloads
+        held = zip(space[first].tolist(), of_pod[first].tolist(), strict=True)
+        return unit, [(Kind.WORKLOAD.value, spaces[at], str(title_names[name])) for at, name in held]
 
     def _seats(self) -> tuple[NDArray[np.int64], list[Key]]:
         """Return what stands for each cluster node, the last for one that is not known, and the keys."""
@@ -174,12 +200,18 @@ class _Builder:
         pool, names = pd.factorize(np.append(self.cluster.nodes["node_pool"].astype(object), ""), sort=True)
         return pool.astype(np.int64), [(Kind.NODE_POOL.value, str(name)) for name in names]
 
-    def _add_units(self, half: Half) -> None:
+    def _cells(self, half: Half) -> _Cells:
+        """Count the pods of one family that are alike."""
+        group = half.groups.of_pod
+        of_pod, first = codes_of([self.pair, group])
+        unit, seat = (each[self.pair[first]] for each in self.pairs)
+        return _Cells(of_pod, unit, seat, group[first], np.bincount(of_pod, minlength=len(first)))
+
+    def _add_units(self, half: Half, seats: NDArray[np.int64]) -> None:
         """Add nodes for pods, workloads, cluster nodes and node pools that are used."""
-        node = half.groups.node
         if not self.nodes:
-            self._add_pods(node)
-        for seat in np.unique(self.seat[node]).tolist():
+            self._add_pods(half.groups.node)
+        for seat in np.unique(seats).tolist():
             key = self.seats[seat]
             if key in self.nodes:
                 continue
@@ -248,48 +280,55 @@ class _Builder:
 
     def _family(self, half: Half) -> None:
         """Add the steps of one family."""
-        self._add_units(half)
-        everyone = np.arange(len(self.paths.pods))
-        seat = self.seat[half.groups.node]
-        attached: dict[int, set[int]] = {}
+        cells = self._cells(half)
+        self._add_units(half, cells.seat)
+        starts = np.array([each.cause is not Cause.NO_SOURCE for each in half.decisions], np.bool_)
+        attached: set[int] = set()
         for place in range(len(self.paths.destinations)):
             if State(int(half.members.state[place])) is not State.MEMBERS:
                 continue
-            codes = half.codes(everyone, place)
-            pair, first = codes_of([seat, codes])
-            pods = np.bincount(pair, minlength=len(first)).tolist()
-            for at, count in zip(first.tolist(), pods, strict=True):
-                made = half.decisions[codes[at]]
-                where = int(half.groups.node[at]), self.seats[int(seat[at])]
+            seats, codes, pods = self._tally(half, cells, place)
+            for seat, code, count in zip(seats.tolist(), codes.tolist(), pods.tolist(), strict=True):
+                made = half.decisions[code]
                 for part in made.parts or (made,):
-                    for role, source, target, extra in self._chain(half.family, part, where, place=place):
+                    for role, source, target, extra in self._chain(half.family, part, seat, place=place):
                         self._step(half.family, role, (source, target), places={place}, pods=count, **extra)
-            starts = np.array([each.cause is not Cause.NO_SOURCE for each in half.decisions], np.bool_)[codes]
-            proxy = np.where(starts, half.groups.proxy, -1)
-            for at in np.unique(proxy[starts]).tolist():
-                attached.setdefault(at, set()).add(place)
-        if self.detail != "nodes":
-            self._attach(half, seat, attached)
+            if starts[codes].any():
+                attached.add(place)
+        if attached and self.detail != "nodes":
+            self._attach(half, cells, attached)
 
-    def _attach(self, half: Half, seat: NDArray[np.int64], attached: dict[int, set[int]]) -> None:
+    def _tally(
+        self, half: Half, cells: _Cells, place: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
+        """Count pods by seat and decision about one destination; only those near it are looked at one by one."""
+        column = half.column_of[place]
+        seat, code, pods = cells.seat, half.away[cells.group, column], cells.size
+        if half.is_sensitive[column]:
+            near = np.bincount(cells.of_pod[half.near(place)], minlength=len(pods))
+            held = np.flatnonzero(near)
+            seat = np.concatenate([seat, seat[held]])
+            code = np.concatenate([code, half.same[cells.group[held], column]])
+            pods = np.concatenate([pods - near, near[held]])
+            seat, code, pods = (each[pods > 0] for each in (seat, code, pods))
+        pair, first = codes_of([seat, code])
+        counts = np.bincount(pair, weights=pods, minlength=len(first)).astype(np.int64)
+        return seat[first], code[first], counts
+
+    def _attach(self, half: Half, cells: _Cells, places: set[int]) -> None:
         """Lead pods to their nodes, through their proxies."""
         family, groups = half.family, half.groups
-        held = np.flatnonzero(groups.has_source)
-        if not attached or not len(held):
-            return
         if self.detail == "pods":
-            firsts, counts = held, np.ones(len(held), np.int64)
+            held = np.flatnonzero(groups.has_source)
+            columns = self.unit[held], self.seat[groups.node[held]], groups.proxy[held]
+            counts = np.ones(len(held), np.int64)
         else:
-            pair, first = codes_of([self.unit[held], seat[held], groups.proxy[held]])
-            firsts, counts = held[first], np.bincount(pair, minlength=len(first))
-        places = set().union(*attached.values())
-        rows = zip(
-            self.unit[firsts].tolist(),
-            seat[firsts].tolist(),
-            groups.proxy[firsts].tolist(),
-            counts.tolist(),
-            strict=True,
-        )
+            held = np.flatnonzero(groups.has_source[groups.first[cells.group]])
+            columns = cells.unit[held], cells.seat[held], groups.proxy[groups.first[cells.group[held]]]
+            pair, first = codes_of(columns)
+            counts = np.bincount(pair, weights=cells.size[held], minlength=len(first)).astype(np.int64)
+            columns = columns[0][first], columns[1][first], columns[2][first]
+        rows = zip(*(each.tolist() for each in (*columns, counts)), strict=True)
         key = (str(family), Role.ATTACH.value)
         proxies = {at: each for at, each in enumerate(self.paths.network.proxies) if family in each.families}
         for unit, at, proxy, count in rows:
@@ -306,11 +345,10 @@ class _Builder:
                 step.attributes["pods"] += count
 
     def _chain(
-        self, family: IPFamily, made: Decision, where: tuple[int, Key], *, place: int
+        self, family: IPFamily, made: Decision, where: int, *, place: int
     ) -> Iterator[tuple[Role, Key, Key, dict[str, Any]]]:
         """Yield the steps of one decision, from the cluster node to the world."""
-        row, seat = where
-        at = seat
+        at = seat = self.seats[where]
         if made.policy:
             policy: Key = (Kind.POLICY.value, made.policy)
             self._node(policy, label=made.policy)
@@ -323,7 +361,7 @@ class _Builder:
             self._node(drop, label=str(made.verdict), family=str(family), verdict=str(made.verdict))
             yield Role.DENY, at, drop, {"reason": made.reason, "state": state}
             return
-        for exits in self._exits(family, made, row, seat):
+        for exits in self._exits(family, made, where, seat):
             last = at
             for role, key, extra in exits:
                 yield role, last, key, extra
@@ -331,7 +369,7 @@ class _Builder:
             yield from self._arrive(family, made, last, place)
 
     def _exits(
-        self, family: IPFamily, made: Decision, row: int, seat: Key
+        self, family: IPFamily, made: Decision, where: int, seat: Key
     ) -> Iterator[list[tuple[Role, Key, dict[str, Any]]]]:
         """Yield the ways out that a decision leaves open: one, or one for each exit of a gateway."""
         if made.exits and made.verdict is not Verdict.LEAK_FALLTHROUGH:
@@ -347,9 +385,10 @@ class _Builder:
         elif made.translated:
             masquerade: Key = (Kind.MASQUERADE.value, seat[1], _NUMBER[family])
             self._node(masquerade, label=made.masquerade.partition(":")[0] or "masquerade", family=str(family))
-            address = made.sources[0] if made.sources and made.seen is Seen.NODE else self._address(row, family)
             if seat[0] == Kind.NODE_POOL:
                 address = f"nodes of {seat[1]}" if seat[1] else "nodes"
+            else:
+                address = made.sources[0] if made.sources and made.seen is Seen.NODE else self._address(where, family)
             steps = [(Role.MASQ, masquerade, {"reason": made.masquerade})]
             yield [*steps, self._snat(family, address, made.masquerade)] if address else steps
         else:

@@ -57,6 +57,10 @@ class Paths:
         Where to.
     halves : mapping of IPFamily to Half
         Answers by family.
+    namespace : ndarray of int64, shape (n,)
+        Place of each pod's namespace.
+    namespaces : tuple of str
+        Their names, sorted.
     """
 
     cluster: Cluster
@@ -64,6 +68,8 @@ class Paths:
     pods: NDArray[np.int64]
     destinations: tuple[Destination, ...]
     halves: dict[IPFamily, Half]
+    namespace: NDArray[np.int64]
+    namespaces: tuple[str, ...]
 
     def decision(self, pod: int, destination: int = 0, family: IPFamily | str = "IPv4") -> Decision:
         """Return what becomes of one pod's traffic.
@@ -428,7 +434,8 @@ def resolve(
         groups = groups_of(cluster, rows, family, network=known, claims=claims, named=named[family])
         members = members_of(asked, family, cluster=cluster, network=known, named=named[family])
         halves[family] = half_of(asked, groups, members, cluster=cluster, network=known)
-    return Paths(cluster, known, rows, asked, halves)
+    namespace, names = pd.factorize(cluster.pods["namespace"][rows].astype(object), sort=True)
+    return Paths(cluster, known, rows, asked, halves, namespace.astype(np.int64), tuple(map(str, names)))
 
 
 def _words(half: Half) -> dict[str, list[Any]]:
