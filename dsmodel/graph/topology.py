@@ -27,6 +27,7 @@ from dsmodel.errors import InconsistentState, InvalidInput
 from dsmodel.graph.edges import Kind, Role, problems_of
 from dsmodel.graph.failures import failed, losses
 from dsmodel.graph.paths.resolution import Paths, resolve
+from dsmodel.graph.snat import constant
 from dsmodel.graph.ways import Detail, Ways, ways_of
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["EPHEMERAL_PORTS", "MaximumConnections", "maximum_connections", "single_points_of_failure", "to_networkx"]
 __all__ += ["validate"]
 
-EPHEMERAL_PORTS: Final = 28_232
+EPHEMERAL_PORTS: Final = constant("linux", "ephemeral ports")
 """Connections that one pod can open to one destination: ip_local_port_range 32768 to 60999."""
 
 _START: Final = ("start",)

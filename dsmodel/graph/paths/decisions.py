@@ -52,6 +52,7 @@ class Cause(enum.IntEnum):
     NO_LOCAL_ENDPOINT = 26
     NAT_UNKNOWN = 27
     NODE_UNKNOWN = 28
+    PROXY_UNKNOWN = 29
 
 
 class Seen(enum.StrEnum):

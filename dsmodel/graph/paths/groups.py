@@ -22,7 +22,7 @@ from dsmodel.addresses.registries import special_purpose
 from dsmodel.cluster.checks.rules import ENDS
 from dsmodel.graph.gateways import meeting
 from dsmodel.graph.gateways.endpoints import endpoint_hashes
-from dsmodel.graph.gateways.matching import selected, shapes_of
+from dsmodel.graph.gateways.matching import MAYBE, NO, YES, selected, shapes_of
 from dsmodel.graph.gateways.products import PRODUCTS
 from dsmodel.graph.gateways.situation import Situation
 from dsmodel.graph.masquerade.aws import EGRESS_RANGES, AwsVpcCni
@@ -68,6 +68,8 @@ class Groups:
         Whether it shares the node's namespace.
     proxy : ndarray of int32, shape (n,)
         Place of the proxy that it has; -1 for none.
+    may_have : ndarray of bool, shape (n, proxies)
+        Proxies that it has instead if its labels, which are not known, say so.
     """
 
     rows: NDArray[np.int32]
@@ -80,6 +82,7 @@ class Groups:
     node: NDArray[np.int32]
     host: NDArray[np.bool_]
     proxy: NDArray[np.int32]
+    may_have: NDArray[np.bool_]
 
     def __len__(self) -> int:
         """Count the groups."""
@@ -137,8 +140,10 @@ def down_names(network: Network, cluster: Cluster) -> tuple[str, ...]:
     return tuple(sorted(network.failed | (network.down_nodes(cluster) if network.failed else frozenset())))
 
 
-def proxies_of(network: Network, cluster: Cluster, pods: NDArray[np.integer], family: IPFamily) -> NDArray[np.int32]:
-    """Return the proxy of each pod.
+def proxies_of(
+    network: Network, cluster: Cluster, pods: NDArray[np.integer], family: IPFamily
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Return the proxy of each pod, and those that it may have instead.
 
     Parameters
     ----------
@@ -154,7 +159,9 @@ def proxies_of(network: Network, cluster: Cluster, pods: NDArray[np.integer], fa
     Returns
     -------
     ndarray of int32, shape (n,)
-        Place of the proxy; -1 for none. Where labels that are not known would decide, the proxy is taken to be there.
+        Place of the first proxy that certainly selects the pod; -1 for none.
+    ndarray of bool, shape (n, proxies)
+        Those before it that labels which are not known decide about.
 
     Raises
     ------
@@ -162,15 +169,19 @@ def proxies_of(network: Network, cluster: Cluster, pods: NDArray[np.integer], fa
         Pods of the host network have none.
     """
     found = np.full(len(pods), -1, np.int32)
+    maybe = np.zeros((len(pods), len(network.proxies)), np.bool_)
     if not network.proxies or not len(pods):
-        return found
+        return found, maybe
     rows, answers, count = _answers(cluster, pods, family, [proxy.selects for proxy in network.proxies])
-    for place, (shapes, _) in reversed(list(enumerate(answers))):
-        selects = np.zeros(count, np.bool_)
-        selects[shapes] = True
-        found[selects[rows]] = place
-    found[np.asarray(cluster.pods["host_network"])[pods]] = -1
-    return found
+    open_ = ~np.asarray(cluster.pods["host_network"])[pods]
+    for place, (shapes, certainty) in enumerate(answers):
+        selects = np.full(count, NO, np.uint8)
+        selects[shapes] = certainty
+        answer = np.where(open_, selects[rows], np.uint8(NO))
+        maybe[:, place] = answer == MAYBE
+        found[answer == YES] = place
+        open_ &= answer != YES
+    return found, maybe
 
 
 def groups_of(
@@ -226,7 +237,7 @@ def groups_of(
     if lent is not None:
         bare = ~has & ~host
         source, has = np.where(bare, lent, source), has | bare
-    proxy = proxies_of(network, cluster, pods, family)
+    proxy, may_have = proxies_of(network, cluster, pods, family)
     columns = [
         has,
         host,
@@ -235,6 +246,7 @@ def groups_of(
         np.where(has, _kinds(source), -1),
         _in_own_block(cluster, source, node, end),
         proxy,
+        *may_have.T,
         *_signatures(cluster, pods, node, family=family, claims=[each for each in claims if each.family is family]),
     ]
     of_pod, first = codes_of(columns)
@@ -242,7 +254,7 @@ def groups_of(
     elsewhere = np.flatnonzero(node != node[first[of_pod]]) if len(pods) else np.zeros(0, np.int64)
     other = first.copy()
     other[of_pod[elsewhere[::-1]]] = elsewhere[::-1]
-    return Groups(np.asarray(pods, np.int32), of_pod, first, other, size, source, has, node, host, proxy)
+    return Groups(np.asarray(pods, np.int32), of_pod, first, other, size, source, has, node, host, proxy, may_have)
 
 
 def _egress_address(network: Network, cluster: Cluster, family: IPFamily) -> NDArray[Any] | None:

@@ -46,13 +46,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dsmodel.cluster.state import Cluster
-    from dsmodel.graph.network import NAT64, BorderNAT, Network
+    from dsmodel.graph.network import NAT64, BorderNAT, Network, TransparentProxy
 
     Marks = NDArray[np.bool_]
     Codes = NDArray[np.int64]
 
 __all__ = ["Cells", "judge"]
 
+_PASSES, _TAKES, _REJECTS = range(3)  # what a proxy in the pod does with a connection
 _NODE, _POD, _EXIT = range(3)  # whose address a packet carries as it leaves the cluster
 
 
@@ -76,6 +77,8 @@ class Cells:
         Number of `SERVICE_WORDS`.
     proxy : ndarray of int32, shape (n,)
         Place of the pod's transparent proxy; -1 for none.
+    may_have : ndarray of bool, shape (n, proxies)
+        Proxies that the pod may have instead, as far as its labels are known.
     port : int, optional
         Destination port of all; None for any.
     """
@@ -87,6 +90,7 @@ class Cells:
     is_same: Marks
     service: NDArray[np.int8]
     proxy: NDArray[np.int32]
+    may_have: Marks
     port: int | None = None
 
 
@@ -163,20 +167,39 @@ class _Judgement:
         self.translation = self._translate(marked)
         self._deliver(inside)
         self._leave()
+        self._doubt(inside)
         return self._decisions()
 
     # steps inside the cluster ------------------------------------------------------------------------------------
 
     def _proxies(self) -> None:
         """Let a proxy in the pod take or refuse it."""
-        for place, proxy in enumerate(self.network.proxies):
-            mine = self.cells.proxy == place
-            if proxy.ports and self.cells.port is not None and self.cells.port not in proxy.ports:
-                continue
-            if self.family in proxy.families:
-                self.captured |= mine
-            elif proxy.other_family == "reject":
-                self.settle(mine, Verdict.POLICY_DENIED, Cause.PROXY_REJECTS)
+        cells = self.cells
+        does = np.array([*(self._does(proxy) for proxy in self.network.proxies), _PASSES], np.uint8)
+        # what may become of each cell: what its certain proxy does, or one that it may have instead
+        may = np.zeros((len(cells.proxy), 3), np.bool_)
+        may[np.arange(len(may)), does[cells.proxy]] = True
+        for place in range(len(self.network.proxies)):
+            may[:, does[place]] |= cells.may_have[:, place]
+        is_certain = may.sum(axis=1) == 1
+        self.captured = is_certain & may[:, _TAKES]
+        self.may_reject, self.may_take = (~is_certain & may[:, each] for each in (_REJECTS, _TAKES))
+        self.settle(is_certain & may[:, _REJECTS], Verdict.POLICY_DENIED, Cause.PROXY_REJECTS)
+
+    def _does(self, proxy: TransparentProxy) -> int:
+        """Say what a proxy does with this family and port."""
+        if proxy.ports and self.cells.port is not None and self.cells.port not in proxy.ports:
+            return _PASSES
+        if self.family in proxy.families:
+            return _TAKES
+        return _REJECTS if proxy.other_family == "reject" else _PASSES
+
+    def _doubt(self, inside: Marks) -> None:
+        """Leave open what works only if labels that are not known let it past a proxy, or straight out."""
+        works = np.array([each.works for each in VERDICTS] + [False] * (256 - len(VERDICTS)), np.bool_)[self.verdict]
+        plain = np.isin(self.verdict, _PLAIN) & ~inside
+        open_ = works & (self.may_reject | (self.may_take & plain))
+        self.cause[open_], self.verdict[open_] = Cause.PROXY_UNKNOWN, VERDICTS.index(Verdict.UNKNOWN)
 
     def _services(self) -> Marks:
         """Let kube-proxy choose endpoints and mark what it will masquerade."""
@@ -387,6 +410,7 @@ class _Judgement:
             rewritten if translation is None else rewritten & translation.has_source,
             fixed,
             np.where(self.captured | (self.cause == Cause.PROXY_REJECTS), self.cells.proxy, -1),
+            self.may_take,
             self.rule_of_service,
         ]
         of_cell, first = codes_of(columns)
@@ -440,6 +464,8 @@ class _Judgement:
         reason = self._reason(cause, place=place, words=words, rule=mask, nat=nat)
         if self.rule_of_service[cell] >= 0 and place.in_cluster and cause is Cause.DELIVERED:
             reason += f" (kube-proxy: {self.service_rules[self.rule_of_service[cell]]})"
+        if self.may_take[cell] and verdict.works:
+            reason += "; whether a transparent proxy takes it first is not known (labels)"
         if self.leaks[cell]:
             reason = f"{words}; {reason}"
         rule = {
@@ -509,6 +535,7 @@ _BEFORE_MASQUERADING: Final = (
     Cause.NO_LOCAL_ENDPOINT,
     Cause.ENDPOINTS_UNKNOWN,
 )
+_PLAIN: Final = tuple(VERDICTS.index(each) for each in (Verdict.OK_DIRECT, Verdict.OK_SNAT))
 _GOES_ON: Final = (_VIA_GATEWAY, _LEAK)
 _DEAD_ENDS: Final = (
     (Place.SERVICE_RANGE, Verdict.NO_ROUTE, Cause.SERVICE_GAP),
@@ -537,6 +564,7 @@ _WORDS: Final = {
     Cause.NO_NAT64: "no NAT64 translator takes the prefix of the destination",
     Cause.NO_LOCAL_ENDPOINT: "the Service's traffic stays on the node (policy Local), and its node has no endpoint",
     Cause.ENDPOINTS_UNKNOWN: "unknown because the sources of kube-proxy do not say which endpoints it takes",
+    Cause.PROXY_UNKNOWN: "unknown because labels that are not known decide whether the pod has a transparent proxy",
     Cause.NODE_UNKNOWN: "unknown because the zone of the node it leaves from decides which border NAT it meets",
 }
 

@@ -343,6 +343,7 @@ class _Table:
             np.full(len(pod), is_same),
             members.service[member],
             groups.proxy[pod],
+            groups.may_have[pod],
             port if port >= 0 else None,
         )
 

@@ -303,6 +303,53 @@ def test_nothing_known_never_works():
     assert set(frame["verdict"]) == {"unknown", "no_family"}
 
 
+# proxies of pods whose labels nobody knows ---------------------------------------------------------------------------
+
+MESH = {"selects": Selection.of(pods={"app": "cart"})}
+UNLABELLED = [
+    # proxies, family, destination, verdict, why
+    ([TransparentProxy(name="m", families=("IPv4",), **MESH)], "IPv4", "internet", "unknown", "taken, or not"),
+    (
+        [TransparentProxy(name="m", families=("IPv4",), **MESH)],
+        "IPv6",
+        "fd99::1",
+        "ok_direct",
+        "the other family goes past it, so labels decide nothing",
+    ),
+    (
+        [TransparentProxy(name="m", families=("IPv4",), other_family="reject", **MESH)],
+        "IPv6",
+        "fd99::1",
+        "unknown",
+        "rejected, or not",
+    ),
+    (
+        [TransparentProxy(name="m", families=("IPv4",), other_family="reject", **MESH)],
+        "IPv6",
+        "internet",
+        "blackhole_return",
+        "with or without it nothing comes back",
+    ),
+    (
+        [TransparentProxy(name="m", **MESH), TransparentProxy(name="n")],
+        "IPv4",
+        "internet",
+        "via_proxy",
+        "one of the two takes it",
+    ),
+    ([TransparentProxy(name="m", **MESH)], "IPv4", "shop/web", "ok_direct", "a pod answers either way"),
+]
+
+
+@pytest.mark.parametrize(("proxies", "family", "destination", "verdict", "why"), UNLABELLED)
+def test_labels_nobody_knows_are_no_proxy_and_no_lack_of_one(proxies, family, destination, verdict, why):
+    cluster = cluster_of(labels=[None, None])
+    routed = ["fd00:10:244::/56"]
+    found = row(cluster, destination, family, proxies=proxies, border=[NAT], routed=routed)
+    assert found["verdict"] == verdict, f"{why}: {found['reason']}"
+    assert ("labels" in found["reason"]) == (verdict == "unknown" or destination == "shop/web"), found["reason"]
+
+
 # services ----------------------------------------------------------------------------------------------------------
 
 
