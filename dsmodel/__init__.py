@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dsmodel.graph.topology import to_networkx
     from dsmodel.graph.traces import trace
     from dsmodel.io.configs import read_config
+    from dsmodel.io.history import Prometheus, append_history, read_history
     from dsmodel.io.kubectl import read_cluster
     from dsmodel.io.manifests import read_manifests, write_manifests
     from dsmodel.kube.config import ClusterConfig
@@ -61,11 +62,13 @@ __all__ = [
     "KubeVersion",
     "Operation",
     "PortRange",
+    "Prometheus",
     "Scenario",
     "Step",
     "Table",
     "__version__",
     "addresses_in",
+    "append_history",
     "check",
     "check_config",
     "check_flags",
@@ -82,6 +85,7 @@ __all__ = [
     "plots",
     "read_cluster",
     "read_config",
+    "read_history",
     "read_manifests",
     "reports",
     "sweep",
@@ -109,10 +113,12 @@ _DOORS = {
     "KubeVersion": "kube.versions",
     "Operation": "pools.contract",
     "PortRange": "pools.ranges",
+    "Prometheus": "io.history",
     "Scenario": "planning.scenario",
     "Step": "planning.scenario",
     "Table": "cluster.table",
     "addresses_in": "addresses.arrays",
+    "append_history": "io.history",
     "check": "cluster.checks.audit",
     "check_config": "kube.config_checks",
     "check_flags": "kube.flags",
@@ -129,6 +135,7 @@ _DOORS = {
     "plots": "",
     "read_cluster": "io.kubectl",
     "read_config": "io.configs",
+    "read_history": "io.history",
     "read_manifests": "io.manifests",
     "reports": "",
     "sweep": "planning.sweeps",

@@ -16,6 +16,7 @@
     ├── Rejected                            the API server's answer: code, reason, causes, message
     ├── CNIError                            a network plugin's answer: code, msg
     ├── MissingDependency (also ImportError)
+    ├── Unreachable (also ConnectionError)  a server or store that does not answer
     ├── InconsistentState (also RuntimeError)   corrupt input or our own bug; says which
     └── CheckFailed (also AssertionError)   a hard check found something
 
@@ -52,6 +53,7 @@ __all__ = [
     "PoolFull",
     "Reason",
     "Rejected",
+    "Unreachable",
     "UnsupportedVersion",
 ]
 
@@ -197,6 +199,10 @@ class CNIError(DsmodelError):
 
 class MissingDependency(DsmodelError, ImportError):
     """An optional library is not installed; the message says how to get it."""
+
+
+class Unreachable(DsmodelError, ConnectionError):
+    """A server or store that does not answer, or not as one; names it and what to look at."""
 
 
 class InconsistentState(DsmodelError, RuntimeError):
