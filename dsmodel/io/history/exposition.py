@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from dsmodel.errors import InvalidInput
-from dsmodel.io.history.measurements import measured, observations_of_metrics
+from dsmodel.io.history.measurements import measured, observations_of_metrics, reset_finding
 from dsmodel.io.history.metrics import BY_NAME, METRICS
 
 if TYPE_CHECKING:
@@ -229,7 +229,4 @@ def _resets(samples: dict[str, list[_Sample]]) -> Iterator[Finding]:
             ordered = np.array(sorted(values))
             back = np.flatnonzero(np.diff(ordered[:, 1]) < 0)
             if len(back):
-                title = ", ".join(filter(None, (metric.pool, dict(labels).get(metric.label, ""))))
-                since = pd.Timestamp(ordered[back[0] + 1, 0], unit="s")
-                message = f"{metric.name} went back {len(back):,} times, as on a restart; first {since:%Y-%m-%d %H:%M}"
-                yield "info", "history-counter-reset", title, message
+                yield reset_finding(metric, dict(labels), pd.Timestamp(ordered[back[0] + 1, 0], unit="s"))

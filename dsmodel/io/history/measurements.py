@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dsmodel.cluster.checks import Finding
     from dsmodel.io.history.metrics import Metric
 
-__all__ = ["measured", "observations_of_metrics"]
+__all__ = ["measured", "observations_of_metrics", "reset_finding"]
 
 _POOL = ["time", "source", "pool", "ip_family", "range"]
 _ENDLESS = 2.0**32  # more addresses than IPv4 has
@@ -40,7 +40,7 @@ def measured(metric: Metric, labels: Mapping[str, str], times: Sequence[Any], va
     labels : mapping of str to str
         At least those of `Metric.keys`.
     times : sequence of float64
-        Seconds since 1970-01-01, as numbers or text.
+        Seconds since 1970-01-01, kept to the millisecond, as a server does.
     values : sequence of float64
         One a time.
 
@@ -66,7 +66,7 @@ def measured(metric: Metric, labels: Mapping[str, str], times: Sequence[Any], va
     known = np.isfinite(counts) & (counts >= 0)
     seconds = np.asarray(times, np.float64)[known]
     name = labels.get(metric.label, "") if metric.label else ""
-    frame = pd.DataFrame({"time": pd.to_datetime(np.rint(seconds * 1e6).astype(np.int64), unit="us", utc=True)})
+    frame = pd.DataFrame({"time": pd.to_datetime(np.rint(seconds * 1e3).astype(np.int64), unit="ms", utc=True)})
     frame = frame.assign(
         cluster=labels.get("cluster", ""),
         source=metric.component,
@@ -133,6 +133,33 @@ def observations_of_metrics(parts: Iterable[pd.DataFrame], what: str) -> tuple[p
     if rows.empty:
         raise InvalidInput(f"{what}: has the size of pools, and nothing that says what is in use")
     return table_of(rows.reset_index(drop=True)), found
+
+
+def reset_finding(metric: Metric, labels: Mapping[str, str], since: pd.Timestamp) -> Finding:
+    """Name a counter that went back.
+
+    Parameters
+    ----------
+    metric : Metric
+        The counter.
+    labels : mapping of str to str
+        Of its series.
+    since : pandas.Timestamp
+        When it did so first.
+
+    Returns
+    -------
+    (severity, rule, object, message)
+        Of severity info: the difference of both counters is right again once the component has seen every node.
+
+    Raises
+    ------
+    None
+        Labels that are absent are empty.
+    """
+    title = ", ".join(filter(None, (metric.pool, labels.get(metric.label, ""))))
+    message = f"{metric.name} went back, as on a restart; first {since:%Y-%m-%d %H:%M}"
+    return "info", "history-counter-reset", title, message
 
 
 def _family(metric: Metric, labels: Mapping[str, str], name: str) -> str:

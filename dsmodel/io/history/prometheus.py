@@ -12,9 +12,11 @@ Source: Prometheus HTTP API v1.
 
 from __future__ import annotations
 
+import datetime as dt
 import http.client
 import json
 import math
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -25,7 +27,7 @@ import numpy as np
 import pandas as pd
 
 from dsmodel.errors import InvalidInput, Unreachable
-from dsmodel.io.history.measurements import measured, observations_of_metrics
+from dsmodel.io.history.measurements import measured, observations_of_metrics, reset_finding
 from dsmodel.io.history.metrics import METRICS
 from dsmodel.io.history.observations import time_of
 
@@ -39,6 +41,9 @@ __all__ = ["Prometheus", "read_prometheus"]
 
 _MOST_POINTS = 10_000  # a server answers at most 11,000 a series
 _FINEST = pd.Timedelta(hours=1)  # how far apart parts are added up
+_TICK = 0.001  # seconds; a server counts in milliseconds, and a sample at the end of a step is of the next
+_STEP = re.compile(r"(\d{1,6})(s|m|h|d|w)")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SHOWN = 200  # characters of an answer that is none
 
 
@@ -160,7 +165,7 @@ class Prometheus:
 
 
 def read_prometheus(
-    server: Prometheus, *, start: Any, end: Any, step: str | pd.Timedelta = "1d"
+    server: Prometheus, *, start: Any, end: Any, step: str | dt.timedelta = "1d"
 ) -> tuple[pd.DataFrame, list[Finding]]:
     """Read observations from a server.
 
@@ -170,7 +175,7 @@ def read_prometheus(
         Whom to ask.
     start, end : str, date or datetime
         First and last time; every step that holds one of them, or lies between, is asked for.
-    step : str or pandas.Timedelta, default "1d"
+    step : str or datetime.timedelta, default "1d"
         Length of a step, at least a second.
 
     Returns
@@ -214,25 +219,22 @@ class _Staying(urllib.request.HTTPRedirectHandler):
         """Refuse."""
 
 
-def _width(step: str | pd.Timedelta) -> pd.Timedelta:
+def _width(step: str | dt.timedelta) -> pd.Timedelta:
     """Read the length of a step."""
-    refused = InvalidInput(f"step={step!r}: needs a span of whole seconds, such as 1d or 6h")
-    try:
-        width = pd.Timedelta(step)
-    except (TypeError, ValueError):
-        raise refused from None
-    if pd.isna(width) or width < pd.Timedelta(seconds=1) or width % pd.Timedelta(seconds=1):
-        raise refused
-    return width
+    match = _STEP.fullmatch(step.strip()) if isinstance(step, str) else None
+    span = dt.timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else step
+    if not isinstance(span, dt.timedelta) or span < dt.timedelta(seconds=1) or span % dt.timedelta(seconds=1):
+        raise InvalidInput(f"step={step!r}: needs a span of whole seconds, such as 1d, 6h or 30m")
+    return pd.Timedelta(span)
 
 
 def _windows(first: pd.Timestamp, last: pd.Timestamp, width: pd.Timedelta) -> Iterator[dict[str, str]]:
-    """Cut a range into questions that a server answers; a step is asked for at its end."""
+    """Cut a range into questions that a server answers; a step is asked for a tick before its end."""
     count = (last - first) // width + 1
     for begin in range(0, count, _MOST_POINTS):
         many = min(_MOST_POINTS, count - begin)
         times = (first + width * (begin + 1), first + width * (begin + many))
-        start, end = (str(int(time.timestamp())) for time in times)
+        start, end = (f"{int(time.timestamp()) - _TICK:.3f}" for time in times)
         yield {"start": start, "end": end, "step": _duration(width)}
 
 
@@ -265,17 +267,15 @@ def _question(metric: Metric, matchers: str, width: pd.Timedelta) -> str:
 def _part(metric: Metric, series: Any, width: pd.Timedelta) -> pd.DataFrame:
     """Say of what the values of one series of an answer are."""
     values = np.array(series["values"], dtype=object).reshape(-1, 2)
-    seconds = values[:, 0].astype(np.float64) - width.total_seconds()
+    seconds = values[:, 0].astype(np.float64) + _TICK - width.total_seconds()
     part = measured(metric, series["metric"], seconds.tolist(), values[:, 1].astype(np.float64).tolist())
     return part.assign(role="net") if metric.role == "opened" else part
 
 
 def _resets(server: Prometheus, metric: Metric, width: pd.Timedelta, window: dict[str, str]) -> Iterator[Finding]:
-    """Name counters that went back."""
-    query = f"sum by ({', '.join(metric.keys)}) (resets({_selector(metric, server.matchers)}[{_duration(width)}])) > 0"
+    """Name counters that went back; a step is asked for with the one before it, so that none is lost between them."""
+    series = _selector(metric, server.matchers)
+    query = f"sum by ({', '.join(metric.keys)}) (resets({series}[{_duration(2 * width)}])) > 0"
     for each in server.ask(query=query, **window)[0]:
-        title = ", ".join(filter(None, (metric.pool, each["metric"].get(metric.label, ""))))
-        count = sum(int(float(value)) for _, value in each["values"])
-        since = pd.Timestamp(float(each["values"][0][0]) - width.total_seconds(), unit="s")
-        message = f"{metric.name} went back {count:,} times, as on a restart; first {since:%Y-%m-%d %H:%M}"
-        yield "info", "history-counter-reset", title, message
+        since = pd.Timestamp(float(each["values"][0][0]) + _TICK - width.total_seconds(), unit="s")
+        yield reset_finding(metric, each["metric"], since)

@@ -29,6 +29,8 @@ from dsmodel.io.history.prometheus import Prometheus, read_prometheus
 from dsmodel.io.kubectl import read_cluster
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from dsmodel.cluster.checks import Finding
 
     Place = str | os.PathLike[str] | Prometheus
@@ -42,7 +44,7 @@ _LATE: Final = pd.Timedelta(days=1)  # a date without a time of day may be this 
 
 
 def read_history(
-    places: Places, *, start: Any = None, end: Any = None, step: str | pd.Timedelta = "1d"
+    places: Places, *, start: Any = None, end: Any = None, step: str | dt.timedelta = "1d"
 ) -> pd.DataFrame:
     """Read how full pools were over time.
 
@@ -54,8 +56,9 @@ def read_history(
         name, where each file or folder inside a folder is one dump; a `Prometheus` server or its URL. A mapping also
         dates what ``/metrics`` of a component printed.
     start, end : str, date or datetime, optional
-        First and last time to keep, a last day to its end; a server is asked for no more, and needs both.
-    step : str or pandas.Timedelta, default "1d"
+        First and last time to keep; midnight as the end stands for the whole day. A server needs both, and is asked
+        for the steps that they lie in and those between.
+    step : str or datetime.timedelta, default "1d"
         How far apart a server is asked for values; the most in use within each step is what it gives.
 
     Returns
@@ -83,7 +86,7 @@ def read_history(
     [['2026-01-01 00:00:00+00:00', '20.0'], ['2026-01-02 00:00:00+00:00', '20.0']]
     """
     first = time_of(start, "start") if start is not None else None
-    last = time_of(end, "end") if end is not None else None
+    last = _last(time_of(end, "end")) if end is not None else None
     if first is not None and last is not None and last < first:
         raise InvalidInput(f"end={end!r}: is before start={start!r}")
     parts: list[pd.DataFrame] = []
@@ -181,13 +184,15 @@ def _newest(path: Path, *, stated: bool) -> pd.Timestamp | None:
 
 
 def _within(table: pd.DataFrame, first: pd.Timestamp | None, last: pd.Timestamp | None) -> pd.DataFrame:
-    """Keep what lies between two times; a last day counts to its end."""
+    """Keep what lies between two times."""
     if first is not None:
         table = table[table["time"] >= first]
-    if last is not None:
-        is_day = last == last.normalize()
-        table = table[table["time"] < last + pd.Timedelta(days=1)] if is_day else table[table["time"] <= last]
-    return table
+    return table[table["time"] <= last] if last is not None else table
+
+
+def _last(end: pd.Timestamp) -> pd.Timestamp:
+    """Take midnight for the whole day that begins then."""
+    return end + pd.Timedelta(days=1) - pd.Timedelta(1, "us") if end == end.normalize() else end
 
 
 def _table(path: Path) -> pd.DataFrame:
