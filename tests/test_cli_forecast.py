@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from dsmodel.cli import JSON_SCHEMA, main
+from dsmodel.io.history import append_history
 from dsmodel.io.samples import sample_path
 
 DUMP = str(sample_path("dual-stack-shop"))
@@ -78,7 +79,15 @@ def test_demand_and_history_come_from_files(tmp_path) -> None:
     assert "services 1 a day" in document["assumptions"]
     assert "pods 2.857 a day; nodes +4 on 2026-06-01" in document["assumptions"]
     assert "history-duplicate" in [row["rule"] for row in document["findings"]]
-    assert "info: services: 1 times stand more" in run(DUMP, "--history", history, "--horizon", "90d").stdout
+    assert "info: services: 1 times given again" in run(DUMP, "--history", history, "--horizon", "90d").stdout
+
+
+def test_history_comes_from_a_dataset(tmp_path) -> None:
+    for day in pd.date_range("2025-01-01", periods=10):
+        append_history(pd.DataFrame({"time": [day], "metric": "pods", "value": [day.day * 3]}), tmp_path)
+    document = json.loads(run(DUMP, "--history", tmp_path, "--horizon", "90d", "--format", "json").stdout)
+    assert (document["start"], document["findings"]) == ("2025-01-10", [])
+    assert document["assumptions"].startswith("From 2025-01-10: pods 3 a day")
 
 
 def test_a_replay_and_its_picture(tmp_path) -> None:
@@ -107,6 +116,8 @@ def test_the_same_seed_gives_the_same_bytes_and_a_file(tmp_path) -> None:
         ((DUMP, "--pods-per-week", -1), "--pods-per-week"),
         ((DUMP, "--pods-per-week", 1, "--trajectories", 0), "--trajectories"),
         ((DUMP, "--demand", DUMP), "is no CSV"),
+        ((DUMP, "--history", "nowhere"), "nowhere: no such file or folder"),
+        ((DUMP, "--history", "http://prometheus:9090"), "give start= and end="),
         (("nowhere.json", "--pods-per-week", 1), "nowhere.json"),
     ],
 )

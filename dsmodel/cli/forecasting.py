@@ -69,7 +69,7 @@ def _takes_demand(command: Callable[..., None]) -> Callable[..., None]:
             "--growth-per-month", type=number, metavar="RATIO", help="Nodes, pods, Services compounding; 0.08 is 8 %."
         ),
         click.option("--demand", type=file, metavar="CSV", help="Parts of demand: kind, per_week, time, count, zone."),
-        click.option("--history", type=file, metavar="CSV", help="Fit demand to time, metric, ip_family, value."),
+        click.option("--history", metavar="PLACE", help="Fit demand to CSV, Parquet, OpenMetrics, or dated dumps."),
         click.option("--shape", type=shapes, default="linear", show_default=True, help="What history is fitted with."),
         click.option("--start", metavar="DATE", help="Day of the dump.  [default: end of the history, else today]"),
         click.option("--horizon", default="3y", show_default=True, metavar="SPAN", help="90d, 26w, 18mo, 3y, a date."),
@@ -136,14 +136,17 @@ def _demand(asked: dict[str, Any]) -> tuple[Scenario, pd.DataFrame]:
     """Put together what grows, and what reading history has found."""
     import pandas as pd
 
+    from dsmodel.io.history import read_history
     from dsmodel.planning.scenario import Demand, Growth, Scenario, fit
 
     found = pd.DataFrame(columns=pd.Index(["severity", "rule", "object", "message"]))
     start = asked["start"]
     demands: list[Demand] = []
     if asked["history"] is not None:
-        fitted = fit(_read_csv(asked["history"]), start=start, shape=asked["shape"])
-        start, found = fitted.scenario.start, fitted.findings
+        history = read_history(asked["history"])
+        fitted = fit(history, start=start, shape=asked["shape"])
+        found = pd.concat([pd.DataFrame(history.attrs["findings"], columns=found.columns), fitted.findings])
+        start = fitted.scenario.start
         demands += fitted.scenario.demands
     if start is None:
         start = dt.datetime.now(dt.UTC).date()

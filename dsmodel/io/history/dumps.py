@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from dsmodel.errors import InvalidInput
 from dsmodel.io.dump_sources import find_sources
 from dsmodel.io.history.observations import table_of
 
@@ -87,7 +86,7 @@ def observations_of_cluster(cluster: Cluster, time: pd.Timestamp) -> pd.DataFram
     return table_of([{"time": time, "source": "dump", **row} for row in (*rows, *totals.values())])
 
 
-def newest_time(place: str | os.PathLike[str]) -> pd.Timestamp:
+def newest_time(place: str | os.PathLike[str]) -> pd.Timestamp | None:
     """Tell the newest time that a dump's objects name.
 
     Parameters
@@ -97,29 +96,25 @@ def newest_time(place: str | os.PathLike[str]) -> pd.Timestamp:
 
     Returns
     -------
-    pandas.Timestamp
-        In UTC, to the second.
+    pandas.Timestamp or None
+        In UTC, to the second; None if no object names one.
 
     Raises
     ------
     InvalidDump
-        If there is no such file.
-    InvalidInput
-        If no object names a time; the message says how to give it.
+        If there is no such file, or a folder without a dump.
 
     Examples
     --------
     >>> from dsmodel.io.samples import sample_path
-    >>> newest_time(sample_path("nearly-full")).isoformat()
-    '2026-11-22T21:53:54+00:00'
+    >>> str(newest_time(sample_path("nearly-full")))
+    '2026-11-22 21:53:54+00:00'
     """
     newest = b""
     for source in find_sources(place):
         if source.path is not None:
             newest = max(newest, _newest_in(source.path))
-    if not newest:
-        raise InvalidInput(f"{place}: no object names a time; give it as in {{'2026-01-31': {str(place)!r}}}")
-    return pd.Timestamp(newest.decode(), tz="UTC")
+    return pd.Timestamp(newest.decode(), tz="UTC") if newest else None
 
 
 def _newest_in(path: Path) -> bytes:

@@ -2,8 +2,9 @@
 
 Promises one row a time and pool, sorted by `KEYS`, whatever the source. A pool of several ranges has a row for each,
 named "… in <range>", and one for all of them, whose ``range`` is empty; a range inside another one is not added again.
-The total is left out where a range that was there before and after has no value. Of several sources that tell of the
-same pool, the one that saw it most often has its name; the others carry their source in theirs.
+The total is left out where a range that was there before and after has no value, and none overlapping it has one. Of
+several sources that tell of the same pool, the one that saw it most often has its name; the others carry their source
+in theirs.
 
 Rule for repeats: the same time, pool and source with the same numbers counts once; with other numbers the one given
 last counts, which in a dataset is the newer append, and a finding says so.
@@ -24,6 +25,8 @@ from dsmodel.errors import InvalidCidr, InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from dsmodel.cluster.checks import Finding
 
@@ -259,49 +262,49 @@ def _with_total(rows: pd.DataFrame, found: list[Finding]) -> pd.DataFrame:
 
 def _total(parts: pd.DataFrame, found: list[Finding]) -> pd.DataFrame:
     """Add up the ranges of one pool, time by time."""
-    ranges = parts["range"].unique().tolist()
-    outer = _outermost(ranges)
     by_time = parts.set_index(["time", "range"]).sort_index()
-    used, usable = (by_time[name].unstack()[outer] for name in ("used", "usable"))  # noqa: PD010 - no aggregation
+    used, usable = (by_time[name].unstack() for name in ("used", "usable"))  # noqa: PD010 - no aggregation
     seen = used.notna().to_numpy()
-    alive = np.logical_or.accumulate(seen) & np.logical_or.accumulate(seen[::-1])[::-1]
-    whole = ~(alive & ~seen).any(axis=1) & seen.any(axis=1)
+    holds = _containment(used.columns.tolist())
+    inside = seen & (seen @ holds)
+    # one range in place of another, as where a growing cluster's range is told by its nodes, leaves no hole
+    lives = np.logical_or.accumulate(seen) & np.logical_or.accumulate(seen[::-1])[::-1]
+    whole = ~(lives & ~seen & ~(seen @ (holds | holds.T))).any(axis=1) & seen.any(axis=1)
     title = ", ".join(filter(None, (parts["pool"].iloc[0], parts["ip_family"].iloc[0])))
     if not whole.all():
         since = f"{used.index[int(np.argmin(whole))]:%Y-%m-%d %H:%M}"
         message = f"{int((~whole).sum()):,} times without a total, as not every range has a value; first {since}"
         found.append(("info", "history-part-missing", title, message))
-    inside = [each for each in ranges if each not in outer]
-    if inside:
-        message = f"{', '.join(sorted(inside))} lies in another range; what is in use there is not added again"
+    if inside.any():
+        names = ", ".join(used.columns[inside.any(axis=0)])
+        message = f"{names} lies in another range; what is in use there is not added again"
         found.append(("info", "history-nested-ranges", title, message))
-    known = (usable.notna().to_numpy() | ~seen).all(axis=1)
+    counted = seen & ~inside
     total = parts.iloc[np.zeros(int(whole.sum()), np.int64)].reset_index(drop=True)
     return total.assign(
         time=used.index[whole],
         range="",
-        used=used.sum(axis=1).to_numpy()[whole],
-        usable=np.where(known, usable.where(seen).sum(axis=1), np.nan)[whole],
+        used=np.where(counted, used, 0.0).sum(axis=1)[whole],
+        usable=np.where(counted, usable, 0.0).sum(axis=1)[whole],  # not known where one of them is not
     )
 
 
-def _outermost(ranges: list[str]) -> list[str]:
-    """Leave out CIDRs that lie in another one."""
-    cidrs = dict(_cidrs(ranges))
-    inside = {
-        text
-        for text, cidr in cidrs.items()
-        for other in cidrs.values()
-        if other != cidr and other.family is cidr.family and other.first <= cidr.first and cidr.last <= other.last
-    }
-    return [text for text in ranges if text not in inside]
+def _containment(ranges: list[str]) -> NDArray[np.bool_]:
+    """Tell which range (row) lies around which (column)."""
+    holds = np.zeros((len(ranges), len(ranges)), np.bool_)
+    cidrs = list(_cidrs(ranges))
+    for place, outer in cidrs:
+        for other, inner in cidrs:
+            if outer.family is inner.family and outer.prefix_length < inner.prefix_length:
+                holds[place, other] = outer.first <= inner.first and inner.last <= outer.last
+    return holds
 
 
-def _cidrs(ranges: list[str]) -> Iterator[tuple[str, Cidr]]:
+def _cidrs(ranges: list[str]) -> Iterator[tuple[int, Cidr]]:
     """Read the ranges that are CIDRs; pools have other names too."""
-    for text in ranges:
+    for place, text in enumerate(ranges):
         try:
-            yield text, Cidr(text)
+            yield place, Cidr(text)
         except InvalidCidr:
             continue
 

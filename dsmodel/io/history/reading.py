@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import pandas as pd
 
-from dsmodel.errors import InvalidDump, InvalidInput
+from dsmodel.errors import InvalidInput
 from dsmodel.io.dump_sources import SUFFIXES
 from dsmodel.io.history.datasets import is_dataset, read_dataset
 from dsmodel.io.history.dumps import newest_time, observations_of_cluster
@@ -157,8 +157,8 @@ def _read(place: Any, time: pd.Timestamp | None) -> Read:
         return _table(path), []
     if path.is_file() and is_exposition(_head(path)):
         return read_exposition(_text(path), path.name, time=time)
-    newest = _newest(path, stated=time is not None)
     cluster = read_cluster(path, progress=False)
+    newest = newest_time(path)
     when = time if time is not None else newest
     if when is None:
         raise InvalidInput(f"{path}: no object names a time; give it as in {{'2026-01-31': {str(path)!r}}}")
@@ -169,18 +169,6 @@ def _read(place: Any, time: pd.Timestamp | None) -> Read:
         )
         found.append(("warning", "history-clock-jump", str(path), message))
     return observations_of_cluster(cluster, when), found
-
-
-def _newest(path: Path, *, stated: bool) -> pd.Timestamp | None:
-    """Tell the newest time of a dump; a dump that is dated need not name one."""
-    try:
-        return newest_time(path)
-    except InvalidDump:
-        raise
-    except InvalidInput:
-        if stated:
-            return None
-        raise
 
 
 def _within(table: pd.DataFrame, first: pd.Timestamp | None, last: pd.Timestamp | None) -> pd.DataFrame:

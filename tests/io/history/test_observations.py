@@ -64,6 +64,13 @@ def test_a_range_inside_another_is_not_added_again() -> None:
     assert found(frame) == [("history-nested-ranges", "service addresses, IPv4")]
 
 
+def test_a_range_in_place_of_another_leaves_no_hole() -> None:
+    small, large = seen(DAYS[::2], cidr="10.96.0.0/25", step=0), seen(DAYS[1::2], cidr="10.96.0.0/24", step=0)
+    frame = tidy(table_of([*small, *large]))
+    assert frame.loc[frame["metric"] == "service addresses", "value"].tolist() == [10] * 12
+    assert found(frame) == []
+
+
 @pytest.mark.parametrize(
     ("again", "severity", "value", "why"),
     [
