@@ -15,6 +15,7 @@ import hashlib
 import importlib
 import io
 import os
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -23,7 +24,7 @@ import pandas as pd
 from dsmodel.cluster.state import Cluster
 from dsmodel.errors import InvalidInput, MissingDependency, Unreachable
 from dsmodel.io.history.dumps import observations_of_cluster
-from dsmodel.io.history.observations import observations_of, time_of
+from dsmodel.io.history.observations import COLUMNS, observations_of, time_of
 
 if TYPE_CHECKING:
     from dsmodel.cluster.checks import Finding
@@ -147,7 +148,7 @@ def read_dataset(place: str | os.PathLike[str]) -> tuple[pd.DataFrame, list[Find
     try:
         names = shelf.names()
         whole = [name for name in names if not name.rpartition("/")[2].startswith((".", "_"))]
-        tables = [_read(shelf, name) for name in whole if name.endswith(_SUFFIX)]
+        tables = {name: _read(shelf, name) for name in whole if name.endswith(_SUFFIX)}
     except OSError as error:
         raise Unreachable(f"{place}: cannot be read: {error.strerror or error}") from error
     if not tables:
@@ -157,7 +158,7 @@ def read_dataset(place: str | os.PathLike[str]) -> tuple[pd.DataFrame, list[Find
         for name in names
         if name.endswith(_DRAFT)
     ]
-    return pd.concat(tables, ignore_index=True), found
+    return _observations(tables), found
 
 
 class _Shelf(Protocol):
@@ -277,13 +278,29 @@ def _appended(table: pd.DataFrame, shelf: _Shelf) -> str:
     return name
 
 
-def _read(shelf: _Shelf, name: str) -> pd.DataFrame:
+def _observations(tables: dict[str, Any]) -> pd.DataFrame:
+    """Turn tables into observations: our own all at once, those of other programs one by one, to name what is wrong."""
+    pyarrow: Any = importlib.import_module("pyarrow")
+    parts: list[pd.DataFrame] = []
+    for is_own, group in groupby(tables.items(), lambda pair: tuple(pair[1].column_names) == COLUMNS):
+        named = dict(group)
+        if is_own:
+            with contextlib.suppress(pyarrow.ArrowException):  # of other types than ours: one by one
+                together = pyarrow.concat_tables(named.values(), promote_options="permissive").to_pandas()
+                named = {f"{next(iter(named))} and what follows": together}
+        for name, table in named.items():
+            frame = table if isinstance(table, pd.DataFrame) else table.to_pandas()
+            parts.append(observations_of(frame, name))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _read(shelf: _Shelf, name: str) -> Any:
     """Read one file."""
     pyarrow: Any = importlib.import_module("pyarrow")
+    parquet: Any = importlib.import_module("pyarrow.parquet")
     content = shelf.read(name)
     try:
-        frame = pd.read_parquet(io.BytesIO(content))
-    except (pyarrow.ArrowException, ValueError, OSError) as error:
+        return parquet.read_table(pyarrow.BufferReader(content))
+    except (pyarrow.ArrowException, OSError) as error:
         words = " ".join(str(error).split())[:120]
         raise InvalidInput(f"{name}: is no whole Parquet file ({words}); restore or delete it") from None
-    return observations_of(frame, name)

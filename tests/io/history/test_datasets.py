@@ -180,6 +180,16 @@ def test_folders_of_other_programs(tmp_path) -> None:
     assert history["time"].iloc[0] == pd.Timestamp("2025-12-31 23:00", tz="UTC")
 
 
+def test_a_file_of_our_columns_and_other_types_is_read_or_named(tmp_path) -> None:
+    append_history(frame(1, 3), tmp_path)
+    table = pd.read_parquet(next(tmp_path.iterdir()))
+    table.assign(time="2026-01-02", used="4").to_parquet(tmp_path / "other.parquet")
+    assert read_history(tmp_path)["value"].tolist() == [3, 4]
+    table.assign(time="2026-01-02", used="many").to_parquet(tmp_path / "other.parquet")
+    with pytest.raises(InvalidInput, match=r"other\.parquet, used, row 1: 'many' is no number"):
+        read_history(tmp_path)
+
+
 def test_a_url_goes_through_fsspec() -> None:
     import fsspec
 
