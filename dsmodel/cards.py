@@ -62,6 +62,8 @@ class Section:
         How many there are, where `rows` holds only the first.
     is_open : bool, default True
         Whether HTML shows it unfolded.
+    whole : bool, default False
+        Whether long cells are kept whole.
     """
 
     title: str
@@ -69,11 +71,12 @@ class Section:
     header: Sequence[str] = ()
     count: int | None = None
     is_open: bool = True
+    whole: bool = False
 
     @property
     def shown(self) -> Sequence[Sequence[str | Link]]:
-        """The rows that are written out."""
-        return self.rows[:MOST_ROWS]
+        """The rows that are written out, their cells cut where they would stretch a table beyond reading."""
+        return [[cell if self.whole else _short(cell) for cell in row] for row in self.rows[:MOST_ROWS]]
 
     @property
     def rest(self) -> str:
@@ -82,9 +85,9 @@ class Section:
         return f"and {left:,} more" if left > 0 else ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Card:
-    """What an object shows of itself.
+    """What an object shows of itself; a notebook shows a card itself in the same two ways.
 
     Parameters
     ----------
@@ -152,6 +155,14 @@ class Card:
             )
         )
 
+    def __repr__(self) -> str:
+        """Return the card as plain text."""
+        return self.text()
+
+    def _repr_html_(self) -> str:
+        """Show the card in a notebook."""
+        return self.html()
+
     def _filled(self) -> Iterable[Section]:
         """Return the sections that say something."""
         return (section for section in self.sections if section.rows)
@@ -179,7 +190,7 @@ def print_pretty(card: Card, printer: Any, *, short: str) -> None:
 
 def _aligned(rows: Sequence[Sequence[str | Link]]) -> list[str]:
     """Lay cells under each other."""
-    cells = [[_short(str(cell)) for cell in row] for row in rows]
+    cells = [[" ".join(str(cell).split()) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip_longest(*cells, fillvalue="")]
     return [
         (_INDENT + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False))).rstrip()
@@ -187,10 +198,11 @@ def _aligned(rows: Sequence[Sequence[str | Link]]) -> list[str]:
     ]
 
 
-def _short(text: str) -> str:
-    """Cut what would stretch a table beyond reading."""
-    line = " ".join(text.split())
-    return line if len(line) <= _WIDEST_CELL else line[: _WIDEST_CELL - 1] + "…"
+def _short(cell: str | Link) -> str | Link:
+    """Cut a cell that is too wide."""
+    line = " ".join(str(cell).split())
+    line = line if len(line) <= _WIDEST_CELL else line[: _WIDEST_CELL - 1] + "…"
+    return Link(line, cell.url) if isinstance(cell, Link) else line
 
 
 def _folded(section: Section) -> Markup:
@@ -215,5 +227,5 @@ def _cells(row: Sequence[str | Link], tag: str) -> Markup:
 def _cell(cell: str | Link) -> Markup:
     """Write one cell, as a link if it leads somewhere."""
     if isinstance(cell, Link) and cell.url.startswith("https://"):
-        return Markup('<a href="{}">{}</a>').format(cell.url, _short(cell.text))
-    return escape(_short(str(cell)))
+        return Markup('<a href="{}">{}</a>').format(cell.url, cell.text)
+    return escape(str(cell))

@@ -200,7 +200,7 @@ def _changes(before: Trace, after: Trace) -> str:
     ]
     same = all(row[1] == row[2] for row in rows)
     title = "The failure changes no verdict" if same else "The failure changes what becomes of the traffic"
-    return Card(title, (Section("Verdicts", rows, ("family", "before", "with it", "why")),)).html()
+    return Card(title, (Section("Verdicts", rows, ("family", "before", "with it", "why"), whole=True),)).html()
 
 
 def _missing(found: Trace, network: Network) -> str:

@@ -75,8 +75,8 @@ class PlanExplorer(Explorer):
         families = [str(family) for family in (config.ip_families if config else ())] or [str(IPFamily.IPV4)]
         controls = {
             **{name: _count(name.replace("_per_", " a "), start[name], most) for name, most in _MOST.items()},
-            "growth_ratio": _amount("growth a year", 0.2, 10, "0.2 is 20 %"),
-            "years": _amount("for", 3, 30, "years, 0 to 30"),
+            "growth_ratio": _amount("growth a year", 0.2, 10, "0 to 10; 0.2 is 20 %"),
+            "years": _amount("years", 3, 30, "0 to 30, until when it must hold"),
             "blocks_ipv4": _text("own IPv4 blocks", _BLOCKS[IPFamily.IPV4], "CIDRs, or empty"),
             "blocks_ipv6": _text("own IPv6 blocks", _BLOCKS[IPFamily.IPV6], "CIDRs, or empty"),
             "avoid": _text("avoid", "", "CIDRs in use elsewhere"),
