@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PrefixTable",
     "aggregate",
+    "blocks_between",
     "free_block_count",
     "free_blocks",
     "gaps",
@@ -105,7 +106,7 @@ def aggregate(cidrs: Iterable[Cidr]) -> list[Cidr]:
         block
         for family in IPFamily
         for first, last in _spans(blocks, family)
-        for block in _blocks_of(family, first, last)
+        for block in blocks_between(family, first, last)
     ]
 
 
@@ -134,7 +135,7 @@ def gaps(within: Cidr | Iterable[Cidr], used: Iterable[Cidr]) -> list[Cidr]:
     >>> gaps(Cidr("10.0.0.0/24"), [Cidr("10.0.0.0/26")])
     [Cidr('10.0.0.64/26'), Cidr('10.0.0.128/25')]
     """
-    return [block for family, first, last in _free_spans(within, used) for block in _blocks_of(family, first, last)]
+    return [block for family, first, last in _free_spans(within, used) for block in blocks_between(family, first, last)]
 
 
 def largest_free_block(within: Cidr | Iterable[Cidr], used: Iterable[Cidr]) -> Cidr | None:
@@ -279,8 +280,31 @@ def _free_spans(within: Cidr | Iterable[Cidr], used: Iterable[Cidr]) -> Iterator
                 yield family, start, last
 
 
-def _blocks_of(family: IPFamily, first: int, last: int) -> Iterator[Cidr]:
-    """Yield the fewest blocks that make up a span."""
+def blocks_between(family: IPFamily, first: int, last: int) -> Iterator[Cidr]:
+    """Yield the fewest blocks that make up a span.
+
+    Parameters
+    ----------
+    family : IPFamily
+        Of the addresses.
+    first, last : int
+        The span, both ends included.
+
+    Yields
+    ------
+    Cidr
+        Rising; none where the span is empty.
+
+    Raises
+    ------
+    None
+        Every span has an answer.
+
+    Examples
+    --------
+    >>> list(blocks_between(IPFamily.IPV4, 0x0A000001, 0x0A000004))
+    [Cidr('10.0.0.1/32'), Cidr('10.0.0.2/31'), Cidr('10.0.0.4/32')]
+    """
     while first <= last:
         aligned = (first & -first).bit_length() - 1 if first else family.bits
         host_bits = min(aligned, (last - first + 1).bit_length() - 1)

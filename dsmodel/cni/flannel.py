@@ -236,6 +236,11 @@ class FlannelLeases(Flannel):
         return tuple(network.cidr for network in self.networks.values())
 
     @property
+    def sets(self) -> Mapping[IPFamily, CidrSet]:
+        """Subnets of each network: leased ones, and those never leased, are marked."""
+        return dict(self._sets)
+
+    @property
     def new_lengths(self) -> Mapping[IPFamily, int]:
         """Of the subnets."""
         return {family: network.subnet_length for family, network in self.networks.items()}

@@ -115,6 +115,35 @@ class RangeRule:
         """
         return max(0, self.grid(host_bits, prefix_length).usable)
 
+    def withheld(self, host_bits: int, *, prefix_length: int = 0) -> tuple[int, list[int]]:
+        """Return which addresses of a range are kept back.
+
+        Parameters
+        ----------
+        host_bits, prefix_length : int
+            Of the range, one that hands out something.
+
+        Returns
+        -------
+        tuple of int, list of int
+            How many of the host bits count, and the ordinals among these that are kept back.
+
+        Raises
+        ------
+        None
+            Every length has an answer.
+
+        Examples
+        --------
+        >>> RangeRule(first=2, last=1).withheld(8), RangeRule(1, 1, cap=1 << 16).withheld(64)
+        ((8, [0, 1, 255]), (16, [0, 65535]))
+        """
+        width = self.grid(host_bits, prefix_length).width
+        if 1 << host_bits <= self.whole:
+            return host_bits, []
+        kept = {*range(self.first), *(width - 1 - place for place in range(self.last)), *self.ordinals}
+        return (width - 1).bit_length(), sorted(kept)
+
 
 HOST_LOCAL = {IPFamily.IPV4: RangeRule(2, 1, longest=30), IPFamily.IPV6: RangeRule(2, 0, longest=126)}
 """Network and gateway, and for IPv4 broadcast, are kept back. Source: host-local ``range.go``."""
@@ -351,6 +380,39 @@ class NodeRanges:
         """
         counts = ((int(np.count_nonzero(self.prefix_lengths == length)), grid) for length, grid in self._grids.items())
         return sum(count * max(0, grid.usable) for count, grid in counts)
+
+    def used_addresses(self, prefix_length: int) -> NDArray[Any]:
+        """Return what is in use of the ranges of one length.
+
+        Parameters
+        ----------
+        prefix_length : int
+            Of the ranges.
+
+        Returns
+        -------
+        address column, shape (used,)
+            In no order.
+
+        Raises
+        ------
+        KeyError
+            No range ever had the length.
+
+        Examples
+        --------
+        >>> ranges = NodeRanges(IPFamily.IPV4, HOST_LOCAL[IPFamily.IPV4])
+        >>> ranges.add(np.array([0x0AF40000], np.uint32), np.array([24], np.uint8))
+        >>> _ = ranges.take(np.array([0, 0]))
+        >>> ranges.used_addresses(24) & 0xFF
+        array([2, 3], dtype=uint32)
+        """
+        grid = self._grids[prefix_length]
+        node = np.full(grid.rows, -1, np.intp)
+        members = np.flatnonzero(self.prefix_lengths == prefix_length)
+        node[self._rows[members]] = members
+        rows, ordinals = grid.used_slots()
+        return self.addresses(node[rows], ordinals)
 
     def size(self) -> int:
         """Return how many addresses the ranges of all nodes have.

@@ -174,6 +174,32 @@ class LowestFree:
             was[members] = pool.release(offsets)
         return was
 
+    def used_addresses(self) -> NDArray[Any]:
+        """Return what is in use.
+
+        Returns
+        -------
+        address column, shape (used,)
+            Span after span, rising in each.
+
+        Raises
+        ------
+        None
+            Always an answer.
+
+        Examples
+        --------
+        >>> from dsmodel.addresses.cidr import IPFamily
+        >>> pool = LowestFree(IPFamily.IPV4, [(5, 6), (9, 12)])
+        >>> _ = pool.allocate_next(3)
+        >>> pool.used_addresses()
+        array([5, 6, 9], dtype=uint32)
+        """
+        parts = [
+            self._column(first, pool.used_offsets()) for (first, _), pool in zip(self.spans, self._pools, strict=True)
+        ]
+        return np.concatenate([arrays.empty(0, self.family), *parts])
+
     def copy(self) -> Self:
         """Return independent spans of the same state.
 

@@ -463,6 +463,11 @@ class WhereaboutsSlices(RangePlugin):
         return (self._slices.cluster_cidr,)
 
     @property
+    def slices(self) -> CidrSet:
+        """The range, cut into slices."""
+        return self._slices.copy()
+
+    @property
     def new_lengths(self) -> Mapping[IPFamily, int]:
         """Of the slices."""
         return {IPFamily.IPV4: self._slices.block_prefix_length}

@@ -2,9 +2,9 @@
 
 A pool with ample free addresses may have no aligned block left: what hands out prefixes (node blocks, prefix
 delegation, ranges for load balancers) then fails. Beside the count stands what random churn would leave at today's
-load.
+load. A network plugin's own pools are among them: blocks of Calico and Cilium, host subnets, a VPC's subnet.
 
-What it does not know: pools of network plugins other than host-local; use outside the cluster.
+What it does not know: use outside the cluster; pools of a plugin beside those of its nodes (`dsmodel.cluster.spaces`).
 
 Source of the formula: a block of ``s`` addresses is free with probability ``(1 - load)**s`` when every address is as
 likely to be in use as any other.
@@ -13,7 +13,6 @@ likely to be in use as any other.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +20,8 @@ import pandas as pd
 
 from dsmodel.addresses.arrays import (
     add,
+    addresses_in,
+    empty,
     equal,
     from_integers,
     mask_prefix,
@@ -31,6 +32,8 @@ from dsmodel.addresses.arrays import (
     unique,
 )
 from dsmodel.addresses.cidr import Cidr, IPFamily
+from dsmodel.addresses.space import aggregate
+from dsmodel.cluster.spaces import Space, plugin_spaces
 from dsmodel.errors import InvalidInput
 from dsmodel.planning.limits import CANNOT_RUN_OUT
 
@@ -48,28 +51,8 @@ _COLUMNS = (
     "pool", "ip_family", "range", "prefix_length", "free", "largest_free_block", "free_blocks", "all_blocks",
     "expected_free_blocks", "expected_any_ratio", "why",
 )  # fmt: skip
+_BLOCKS = ("node blocks", "plugin blocks")
 _STEPS = {IPFamily.IPV4: 4, IPFamily.IPV6: 16}  # between the lengths shown where none are asked for
-
-
-@dataclass(frozen=True)
-class _Space:
-    """Ranges of one length and what is in use of them, in units: node blocks, or addresses."""
-
-    pool: str
-    text: str
-    bases: NDArray[Any]  # rising
-    prefix_length: int
-    unit_length: int
-    kept: NDArray[Any]  # never handed out
-    taken: NDArray[Any]
-    usable: int
-    used: int
-    free: int
-
-    @property
-    def family(self) -> IPFamily:
-        """Family of the ranges."""
-        return IPFamily.IPV4 if self.bases.dtype.names is None else IPFamily.IPV6
 
 
 def fragmentation(cluster: Cluster, *, lengths: Iterable[int] | None = None) -> pd.DataFrame:
@@ -86,17 +69,17 @@ def fragmentation(cluster: Cluster, *, lengths: Iterable[int] | None = None) -> 
     Returns
     -------
     pandas.DataFrame
-        One row a pool, range and prefix length; node blocks, pod addresses (all nodes' blocks of one length together),
-        service addresses. Columns:
+        One row a pool, range and prefix length; node blocks, a network plugin's own pools in the words of
+        `utilization`, pod addresses (all nodes' blocks of one length together), service addresses. Columns:
 
         - ``pool``, ``ip_family``, ``range``, ``prefix_length``: what it is;
-        - ``free`` (Int64): node blocks or addresses that can still be handed out, missing where they cannot run out;
+        - ``free`` (Int64): blocks or addresses that can still be handed out, missing where they cannot run out;
         - ``largest_free_block``: the lowest of the largest aligned blocks without anything in use, "" if there is none;
         - ``free_blocks``, ``all_blocks`` (Int64): blocks of this length with nothing in use, and those that were free
           in an empty pool; missing from 2**48 on;
         - ``expected_free_blocks``, ``expected_any_ratio`` (0-1): how many would be free, and how likely at least one,
           were today's load spread at random, as after long churn;
-        - ``why``: the arithmetic, each address taken to be in use independently of the others.
+        - ``why``: plugin and pool, and the arithmetic, each address taken to be in use independently of the others.
 
     Raises
     ------
@@ -111,6 +94,17 @@ def fragmentation(cluster: Cluster, *, lengths: Iterable[int] | None = None) -> 
                     pool ip_family   free  free_blocks  all_blocks
     0      pod addresses      IPv4   1398           78          84
     1  service addresses      IPv4  65509         4092        4094
+
+    Calico borrows when blocks run out, and with strict affinity stops, however many addresses are free:
+
+    >>> from dsmodel import Cluster, ClusterConfig
+    >>> cluster = Cluster(ClusterConfig.of(cluster_cidrs=["10.244.0.0/24"]), network_plugin="calico")
+    >>> _ = cluster.add_nodes(4), cluster.add_pods([0, 1, 2, 3])
+    >>> fragmentation(cluster, lengths=[26, 28])[["pool", "prefix_length", "free", "free_blocks"]]
+                pool  prefix_length  free  free_blocks
+    0  plugin blocks             26     0            0
+    1  pod addresses             26   252            0
+    2  pod addresses             28   252           12
     """
     asked = None if lengths is None else sorted({int(length) for length in lengths})
     for length in asked or ():
@@ -124,50 +118,47 @@ def fragmentation(cluster: Cluster, *, lengths: Iterable[int] | None = None) -> 
     return frame.astype({**dict.fromkeys(texts, "str"), **dict.fromkeys(counts, "Int64"), **kinds})
 
 
-def _spaces(cluster: Cluster) -> Iterator[_Space]:
+def _spaces(cluster: Cluster) -> Iterator[Space]:
     """Yield every pool that consists of addresses."""
     yield from _node_blocks(cluster)
-    for family in dict.fromkeys((*cluster.config.ip_families, *IPFamily)):
-        yield from _pod_addresses(cluster, family)
+    if cluster.network_plugin is not None:
+        yield from plugin_spaces(cluster.network_plugin)
+    else:
+        for family in dict.fromkeys((*cluster.config.ip_families, *IPFamily)):
+            yield from _pod_addresses(cluster, family)
     for ranges in cluster.service_ranges.ranges.values():
         for pool in ranges:
             if pool.usable:
                 yield _service_range(pool)
 
 
-def _node_blocks(cluster: Cluster) -> Iterator[_Space]:
+def _node_blocks(cluster: Cluster) -> Iterator[Space]:
     """Yield the cluster CIDRs in node blocks."""
     sets = cluster.node_ipam.sets if cluster.node_ipam else ()
     for blocks, reserved in zip(sets, cluster.reserved_blocks, strict=True):
-        cidr = blocks.cluster_cidr
-        kept = [
-            index for each in cluster.config.service_cidrs for index in _covered(each, cidr, blocks.block_prefix_length)
-        ]
-        yield _Space(
+        cidr, length = blocks.cluster_cidr, blocks.block_prefix_length
+        yield Space(
             "node blocks",
-            f"{cidr} in /{blocks.block_prefix_length} blocks",
+            f"{cidr} in /{length} blocks",
             from_integers([cidr.first], family=cidr.family),
             cidr.prefix_length,
-            blocks.block_prefix_length,
-            blocks.blocks(np.array(kept, np.uint64)),
+            length,
             blocks.blocks(blocks.used_offsets()),
+            empty(0, cidr.family),
             blocks.usable - reserved,
             blocks.used - reserved,
             blocks.free,
+            closed=_closed(cluster.config.service_cidrs, cidr, length),
         )
 
 
-def _covered(cidr: Cidr, cluster_cidr: Cidr, length: int) -> range:
-    """Return the numbers of the blocks of a cluster CIDR that another CIDR touches."""
-    if not cidr.overlaps(cluster_cidr):
-        return range(0)
-    shift = cidr.family.bits - length
-    first = max(cidr.first, cluster_cidr.first) - cluster_cidr.first
-    last = min(cidr.last, cluster_cidr.last) - cluster_cidr.first
-    return range(first >> shift, (last >> shift) + 1)
+def _closed(cidrs: Iterable[Cidr], within: Cidr, length: int) -> tuple[Cidr, ...]:
+    """Return what blocks of a length, in a range, other CIDRs touch."""
+    touching = [each if each in within else within for each in cidrs if each.overlaps(within)]
+    return tuple(aggregate([each.supernet(min(each.prefix_length, length)) for each in touching]))
 
 
-def _pod_addresses(cluster: Cluster, family: IPFamily) -> Iterator[_Space]:
+def _pod_addresses(cluster: Cluster, family: IPFamily) -> Iterator[Space]:
     """Yield the nodes' blocks, those of one length together."""
     blocks, pods = cluster.pod_blocks[family], cluster.pods
     end = family.lower()
@@ -184,41 +175,41 @@ def _pod_addresses(cluster: Cluster, family: IPFamily) -> Iterator[_Space]:
             ends.append(add(bases, (1 << (32 - length)) - 1))
         taken = unique(column[mine])
         each = (1 << (family.bits - length)) - len(ends)
-        yield _Space(
+        yield Space(
             "pod addresses",
             f"{len(bases):,} x /{length}",
             bases,
             length,
             family.bits,
-            np.concatenate(ends),
             taken,
+            np.concatenate(ends),
             each * len(bases),
             len(taken),
             sum(free[nodes].tolist()),
         )
 
 
-def _service_range(pool: AddressRange) -> _Space:
+def _service_range(pool: AddressRange) -> Space:
     """Return one service range, or as much of it as can be handed out."""
     family, first = pool.cidr.family, pool.cidr.first
     length = max(pool.cidr.prefix_length, family.bits - pool.usable.bit_length())
     part = f", of which the first /{length} is handed out" if length > pool.cidr.prefix_length else ""
     last = [first + (1 << (family.bits - length)) - 1] if family is IPFamily.IPV4 else []
-    return _Space(
+    return Space(
         "service addresses",
         f"{pool.cidr}{part}",
         from_integers([first], family=family),
         length,
         family.bits,
-        from_integers([first, *last], family=family),
         pool.addresses(pool.used_offsets()),
+        from_integers([first, *last], family=family),
         pool.usable,
         pool.used,
         pool.free,
     )
 
 
-def _rows(space: _Space, asked: list[int] | None) -> Iterator[tuple[Any, ...]]:
+def _rows(space: Space, asked: list[int] | None) -> Iterator[tuple[Any, ...]]:
     """Write the rows of one space."""
     wanted = _usual_lengths(space) if asked is None else asked
     lengths = [length for length in wanted if space.prefix_length <= length <= space.unit_length]
@@ -234,26 +225,27 @@ def _rows(space: _Space, asked: list[int] | None) -> Iterator[tuple[Any, ...]]:
         chance = 0.0 if load >= 1 else math.exp(units * math.log1p(-load))
         any_free = 1.0 if chance == 1 and most else -math.expm1(most * math.log1p(-chance)) if chance < 1 else 0.0
         yield (
-            space.pool, str(space.family), space.text, length, _bounded(space.free), largest, _bounded(free),
+            space.kind, str(space.family), space.text, length, _bounded(space.free), largest, _bounded(free),
             _bounded(most), most * chance, any_free, _why(space, length, free=free, load=load),
         )  # fmt: skip
 
 
-def _usual_lengths(space: _Space) -> list[int]:
+def _usual_lengths(space: Space) -> list[int]:
     """Choose the lengths that are shown where none are asked for."""
     step = _STEPS[space.family]
     found = [length for length in range(0, space.family.bits, step) if space.prefix_length < length < space.unit_length]
-    if space.pool == "node blocks":
+    if space.kind in _BLOCKS:
         return [*found, space.unit_length]
     return found or [(space.prefix_length + space.unit_length) // 2]
 
 
-def _why(space: _Space, length: int, *, free: int, load: float) -> str:
+def _why(space: Space, length: int, *, free: int, load: float) -> str:
     """Say where the numbers come from."""
-    unit = "node blocks" if space.pool == "node blocks" else "addresses"
+    unit = space.kind if space.kind in _BLOCKS else "addresses"
+    name = f"{space.name}: " if space.name else ""
     size = space.unit_length - length
     return (
-        f"{space.used:,} of {_count(space.usable)} {unit} in use ({load:.1%}) leave {_count(free)} /{length} "
+        f"{name}{space.used:,} of {_count(space.usable)} {unit} in use ({load:.1%}) leave {_count(free)} /{length} "
         f"without any; spread at random, each would be free with probability (1 - {load:.3g})^{_count(1 << size)}."
     )
 
@@ -268,33 +260,60 @@ def _bounded(number: int) -> int | None:
     return None if number >= CANNOT_RUN_OUT else number
 
 
-def _levels(space: _Space, column: NDArray[Any]) -> tuple[dict[int, int], str]:
-    """Count the blocks of each length that a column touches, and name the largest that it does not."""
+def _levels(space: Space, column: NDArray[Any]) -> tuple[dict[int, int], str]:
+    """Count the blocks of each length that a column or a closed part touches, and name the largest that none does."""
     counts: dict[int, int] = {}
-    largest = ""
     touched = unique(column) if len(column) else column
+    if space.closed:
+        touched = touched[~addresses_in(touched, list(space.closed))]
     holes = None
     for length in range(space.unit_length, space.prefix_length - 1, -1):
-        masked = mask_prefix(touched, length)
-        fresh = np.ones(len(masked), np.bool_)
-        fresh[1:] = ~equal(masked[1:], masked[:-1])
-        touched = masked[fresh]
-        counts[length] = len(touched)
+        touched = mask_prefix(touched, length)
+        # a closed part is many blocks that are longer than it, and from its own length on part of one
+        joining = [part.first for part in space.closed if part.prefix_length == length]
+        if joining:
+            touched = sort(np.concatenate((touched, from_integers(joining, family=space.family))))
+        fresh = np.ones(len(touched), np.bool_)
+        fresh[1:] = ~equal(touched[1:], touched[:-1])
+        touched = touched[fresh]
+        wide = [part for part in space.closed if part.prefix_length < length]
+        counts[length] = len(touched) + sum(1 << (length - part.prefix_length) for part in wide)
         if counts[length] < len(space.bases) << (length - space.prefix_length):
-            holes = length, touched
-    if holes is not None:
-        largest = str(_lowest_hole(space, *holes))
-    return counts, largest
+            holes = length, touched, wide
+    return counts, str(_lowest_hole(space, *holes)) if holes is not None else ""
 
 
-def _lowest_hole(space: _Space, length: int, touched: NDArray[Any]) -> Cidr:
-    """Return the lowest block of a length that is not among those touched."""
+def _lowest_hole(space: Space, length: int, touched: NDArray[Any], wide: list[Cidr]) -> Cidr:
+    """Return the lowest block of a length that is neither among those touched nor in a wide part."""
     whole = 1 << (length - space.prefix_length)
-    owners = search_sorted(space.bases, touched, side="right") - 1
-    counts = np.bincount(owners, minlength=len(space.bases))
-    place = int(np.flatnonzero(counts < min(whole, 1 << 62))[0])
+    firsts = from_integers([part.first for part in wide], family=space.family)
+    widths = [1 << (length - part.prefix_length) for part in wide]
+    counts = np.bincount(search_sorted(space.bases, touched, side="right") - 1, minlength=len(space.bases)).tolist()
+    homes = (search_sorted(space.bases, firsts, side="right") - 1).tolist()
+    for home, width in zip(homes, widths, strict=True):
+        counts[home] += width
+    place = next(place for place, count in enumerate(counts) if count < whole)
     base = to_integers(space.bases[place : place + 1])[0]
     cidr = Cidr.from_parts(space.family, base, space.prefix_length)
-    indices, _ = to_offsets(touched[owners == place], cidr, unit_bits=space.family.bits - length)
+    inside = touched[addresses_in(touched, cidr)]
+    indices, _ = to_offsets(inside, cidr, unit_bits=space.family.bits - length)
+    if any(home == place for home in homes):
+        return cidr.subnet(_first_gap(indices.tolist(), cidr, length, wide), length)
     gaps = np.flatnonzero(indices != np.arange(len(indices), dtype=np.uint64))
     return cidr.subnet(int(gaps[0]) if len(gaps) else len(indices), length)
+
+
+def _first_gap(indices: list[int], cidr: Cidr, length: int, wide: list[Cidr]) -> int:
+    """Return the lowest number that neither a block nor a wide part has."""
+    bits = cidr.family.bits - length
+    spans = [(index, index + 1) for index in indices]
+    for part in wide:
+        if part in cidr:
+            start = (part.first - cidr.first) >> bits
+            spans.append((start, start + (part.size >> bits)))
+    reached = 0
+    for start, stop in sorted(spans):
+        if start > reached:
+            break
+        reached = stop
+    return reached

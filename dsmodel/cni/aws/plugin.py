@@ -48,7 +48,7 @@ PROVENANCE = Provenance(
 COOLDOWN_SECONDS = 30.0
 """How long a released address rests, IP_COOLDOWN_PERIOD. Source: ``pkg/ipamd/datastore/data_store.go``."""
 
-_RESERVED_FIRST, _RESERVED_LAST = 4, 1  # what the VPC keeps of each subnet
+RESERVED_FIRST, RESERVED_LAST = 4, 1  # what the VPC keeps of each subnet
 
 
 class AwsVpcCni:
@@ -92,7 +92,7 @@ class AwsVpcCni:
         if subnet.family is not IPFamily.IPV4:
             raise InvalidInput(f"subnet {subnet}: IPv6 nodes have a /80 each and need no subnet model; use IPv4")
         self.subnet, self.interfaces, self.targets = subnet, interfaces, targets or WarmTargets()
-        self.pool = AddressRange(subnet, reserve_first=_RESERVED_FIRST, reserve_last=_RESERVED_LAST, strategy="sample")
+        self.pool = AddressRange(subnet, reserve_first=RESERVED_FIRST, reserve_last=RESERVED_LAST, strategy="sample")
         self._rng = rng or np.random.default_rng(0)
         self._attached = np.zeros(0, np.int64)  # interfaces of each node
         self._holder = np.zeros(0, np.int64)  # node of each interface
@@ -284,7 +284,7 @@ class AwsVpcCni:
             Always an answer.
         """
         resting = ~self._used & (self._released + COOLDOWN_SECONDS > self._now)
-        kept = _RESERVED_FIRST + _RESERVED_LAST
+        kept = RESERVED_FIRST + RESERVED_LAST
         text = f"{int(self._attached.sum())} interfaces"
         held = len(self._offset), int(self._used.sum()), 0, int(resting.sum())
         subnet = PoolUsage("subnet", IPFamily.IPV4, str(self.subnet), self.pool.usable, self.pool.used, kept)
@@ -293,6 +293,34 @@ class AwsVpcCni:
             replace(subnet, unit="subnet addresses", cidrs=self.cidrs),
             PoolUsage("node addresses", IPFamily.IPV4, text, *held, cidrs=self.cidrs, per_node=most),
         ]
+
+    def holdings(self) -> tuple[NDArray[Any], NDArray[np.uint8], NDArray[np.int64]]:
+        """Return what instances hold of the subnet.
+
+        Returns
+        -------
+        tuple of address column, ndarray of uint8, ndarray of int64, shape (n,)
+            First addresses, prefix lengths and nodes: interfaces' own addresses, then /28 prefixes or single ones.
+
+        Raises
+        ------
+        None
+            Always an answer.
+
+        Examples
+        --------
+        >>> from dsmodel.addresses.cidr import Cidr
+        >>> from dsmodel.cni.aws import Interfaces, WarmTargets
+        >>> plugin = AwsVpcCni(Cidr("10.0.0.0/24"), interfaces=Interfaces(3, 10), targets=WarmTargets(prefixes=True))
+        >>> _ = plugin.add_nodes(1)
+        >>> plugin.holdings()[1:]
+        (array([32, 28], dtype=uint8), array([0, 0]))
+        """
+        size = PREFIX_SIZE if self.targets.prefixes else 1
+        offsets = np.concatenate((self._primary, self._offset[::size].astype(np.uint64)))
+        lengths = np.full(len(offsets), 32 - size.bit_length() + 1, np.uint8)
+        lengths[: len(self._primary)] = 32
+        return self.pool.addresses(offsets), lengths, np.concatenate((self._holder, self._node[::size]))
 
     def copy(self) -> Self:
         """Return an independent plugin of the same state.
@@ -345,7 +373,7 @@ class AwsVpcCni:
         if not self.targets.prefixes:
             return self.pool.allocate_next(n, rng=self._rng).astype(np.int64)
         taken = np.ones(-(-self.subnet.size // PREFIX_SIZE) * PREFIX_SIZE, np.bool_)
-        taken[_RESERVED_FIRST : self.subnet.size - _RESERVED_LAST] = False
+        taken[RESERVED_FIRST : self.subnet.size - RESERVED_LAST] = False
         taken[self.pool.used_offsets()] = True
         free = np.flatnonzero(~taken.reshape(-1, PREFIX_SIZE).any(axis=1))
         blocks = self._rng.permutation(free)[:n] * PREFIX_SIZE

@@ -232,6 +232,11 @@ class MultiPool:
         """None: a node may have many."""
         return {}
 
+    @property
+    def owners(self) -> Mapping[IPFamily, NDArray[np.int64]]:
+        """Node of each CIDR of ``ranges``."""
+        return dict(self._owner)
+
     def join(self, nodes: JoiningNodes) -> NDArray[np.bool_]:
         """Let nodes join; each asks for what it holds ready.
 
