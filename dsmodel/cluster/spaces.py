@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from dsmodel.cni.spans import LowestFree
     from dsmodel.pools.blocks import CidrSet
 
-__all__ = ["KEPT", "NOBODY", "HeldBlocks", "Space", "held_blocks", "plugin_spaces"]
+__all__ = ["KEPT", "NOBODY", "HeldBlocks", "Space", "cut_spaces", "held_blocks", "plugin_spaces"]
 
 NOBODY, KEPT = -1, -2
 """Holders that are no node: marked, and no node has it; skipped by the plugin."""
@@ -199,18 +199,14 @@ def plugin_spaces(plugin: NetworkPlugin) -> Iterator[Space]:
     [('plugin blocks', '10.0.0.0/24 in /26 blocks', 2, 2), ('pod addresses', '10.0.0.0/24 in /26 blocks', 65, 191)]
     """
     name = plugin.provenance.plugin
+    yield from cut_spaces(plugin)
     if isinstance(plugin, Calico):
-        pairs = [(table, number) for table in plugin.tables.values() for number in range(len(table.pools))]
-        yield from (_calico_blocks(table, number) for table, number in pairs)
         lines = (line for line in plugin.usage() if line.unit == "addresses")  # in the same order
-        yield from (_calico_addresses(line, table, number) for line, (table, number) in zip(lines, pairs, strict=True))
-        return
+        yield from (
+            _calico_addresses(line, table, number) for line, (table, number) in zip(lines, _pools(plugin), strict=True)
+        )
     if isinstance(plugin, AwsVpcCni):
         yield _subnet(plugin)
-        return
-    for pool, cidr, length, marked in _cuts(plugin):
-        kind = "plugin blocks" if isinstance(plugin, MultiPool) else "node blocks"
-        yield _cut(plugin, (kind, f"{name}: {pool}"), (cidr, length), marked)
     if isinstance(plugin, RangePlugin | MultiPool):
         for ranges in plugin.ranges.values():
             yield from _range_addresses(f"{name}: node ranges", ranges)
@@ -219,6 +215,38 @@ def plugin_spaces(plugin: NetworkPlugin) -> Iterator[Space]:
     if isinstance(plugin, Whereabouts):
         for each in plugin.ranges:
             yield from _shared(f"{name}: range", [each.cidr], plugin.pools[each.cidr.family])
+
+
+def cut_spaces(plugin: NetworkPlugin) -> Iterator[Space]:
+    """Yield the pools of a plugin that are cut into ranges or blocks for nodes.
+
+    Parameters
+    ----------
+    plugin : NetworkPlugin
+        Any plugin.
+
+    Yields
+    ------
+    Space
+        With ``holders``.
+
+    Raises
+    ------
+    None
+        Every plugin has an answer.
+
+    Examples
+    --------
+    >>> ovn = OVNKubernetes("10.128.0.0/24/26")
+    >>> _ = ovn.add_nodes(2)
+    >>> [(space.text, space.holders) for space in cut_spaces(ovn)]
+    [('10.128.0.0/24 in /26 blocks', array([0, 1]))]
+    """
+    if isinstance(plugin, Calico):
+        yield from (_calico_blocks(table, number) for table, number in _pools(plugin))
+    for pool, cidr, length, marked in _cuts(plugin):
+        kind = "plugin blocks" if isinstance(plugin, MultiPool) else "node blocks"
+        yield _cut(plugin, (kind, f"{plugin.provenance.plugin}: {pool}"), (cidr, length), marked)
 
 
 # blocks ------------------------------------------------------------------------------------------------------------
@@ -285,6 +313,11 @@ def _holders(marked: NDArray[Any], length: int, held: HeldBlocks) -> NDArray[np.
     nodes[outer] = held.nodes[order][before[outer]]
     nodes[inner] = held.nodes[order][after[inner]]
     return nodes
+
+
+def _pools(plugin: Calico) -> list[tuple[BlockTable, int]]:
+    """Return the IPPools, each by its table and its number there."""
+    return [(table, number) for table in plugin.tables.values() for number in range(len(table.pools))]
 
 
 def _alive(table: BlockTable) -> NDArray[np.intp]:

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from dsmodel.addresses.arrays import family_of, from_offsets, to_integers, to_offsets
+from dsmodel.addresses.arrays import equal, from_integers, from_offsets, mask_prefix, to_offsets
 from dsmodel.addresses.cidr import Cidr
 from dsmodel.addresses.text import format_addresses
+from dsmodel.cluster.spaces import KEPT, NOBODY, cut_spaces, held_blocks
+from dsmodel.cni.calico import Calico
+from dsmodel.cni.contract import PodCidrRole
 from dsmodel.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -17,13 +20,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from dsmodel.cluster.spaces import Space
     from dsmodel.cluster.state import Cluster
+    from dsmodel.cni.contract import NetworkPlugin
 
 __all__ = ["KINDS", "address_map"]
 
 KINDS = ("outside", "free", "reserved", "leaked", "node block", "dynamic band", "static band", "named")
-"""What a cell can be, later words win: no range of the cluster; a node block to give; one that a service range covers;
-one marked for no node; one that a node has; a service range above and below its band offset; a range of `named`."""
+"""What a cell can be: no range of the cluster; a block or an address to give, by node IPAM or the network plugin; one
+that is never given; one marked for no node; a block, or an address of a subnet, that a node has; a service range above
+and below its band offset; a range of `named`. A plugin's own ranges lie above node IPAM's, Services above both."""
 
 _MOST_CELLS = 1 << 18
 _Spans: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.int64]]"  # first and last cell of each
@@ -120,12 +126,25 @@ def _why(cluster: Cluster, shown: Cidr) -> dict[str, str]:
         str(cidr): cluster.config.node_cidr_mask_sizes.get(cidr.family, 0) for cidr in cluster.config.cluster_cidrs
     }
     ranges = ", ".join(f"{cidr} in /{mask}" for cidr, mask in masks.items() if Cidr(cidr).family is shown.family)
-    return {
+    words = {
         "outside": "no range of this cluster",
         "free": f"--cluster-cidr {ranges}: a block for a node to come",
         "reserved": "a service range covers it, so node IPAM never gives it",
         "leaked": "marked for no node until kube-controller-manager restarts",
         "node block": "podCIDR of a node",
+    }
+    plugin = cluster.network_plugin
+    if plugin is not None and plugin.pod_cidr_role is not PodCidrRole.USED:
+        name = plugin.provenance.plugin
+        own = ", ".join(str(cidr) for cidr in plugin.cidrs if cidr.family is shown.family)
+        words |= {
+            "free": f"{name} {own}: on no node yet" if own else words["free"],
+            "reserved": f"{name} never hands it out, or a service range covers it",
+            "leaked": f"marked for no node: its node is gone from the cluster, not from {name} or node IPAM",
+            "node block": f"what a node has from {name}; outside its ranges, podCIDR of a node",
+        }
+    return {
+        **words,
         "dynamic band": "cluster IPs handed out first (KEP-3070)",
         "static band": "cluster IPs handed out last (KEP-3070)",
         "named": "a range that was named",
@@ -143,11 +162,17 @@ def _layers(
             lost = _lost(cluster, blocks, shown)
             yield "leaked", [""] * len(lost), _spans(lost, shown, cell_bits)
     yield _node_blocks(cluster, shown, cell_bits)
+    plugin = cluster.network_plugin
+    own = [cidr for cidr in plugin.cidrs if cidr.overlaps(shown)] if plugin is not None else []
+    if plugin is not None:
+        yield "free", list(map(str, own)), _spans([(cidr.first, cidr.last) for cidr in own], shown, cell_bits)
+        yield from _plugin_blocks(plugin, cluster.nodes["name"], shown, cell_bits)
     for pool in cluster.service_ranges.ranges.get(shown.family, ()):
         whole, border = (pool.cidr.first, pool.cidr.last), pool.cidr.first + pool.band_offset
         if not pool.cidr.overlaps(shown):
             continue
-        word = "reserved" if any(pool.cidr in cidr for cidr in ranges) else "dynamic band"
+        kept = any(pool.cidr in cidr for cidr in ranges) and not any(pool.cidr.overlaps(cidr) for cidr in own)
+        word = "reserved" if kept else "dynamic band"  # no plugin leaves service ranges out
         yield word, [str(pool.cidr)], _spans([whole], shown, cell_bits)
         if word != "reserved" and pool.band_offset and border >= shown.first:
             yield "static band", [str(pool.cidr)], _spans([(pool.cidr.first, border)], shown, cell_bits)
@@ -167,26 +192,50 @@ def _spans(ends: list[tuple[int, int]], shown: Cidr, cell_bits: int) -> _Spans:
 
 
 def _node_blocks(cluster: Cluster, shown: Cidr, cell_bits: int) -> tuple[str, list[str], _Spans]:
-    """Find the cells of the nodes' blocks; a block that holds the whole range fills it."""
+    """Find the cells of the nodes' podCIDRs."""
     nodes, end = cluster.nodes, str(shown.family).lower()
-    present, masks = nodes[f"has_pod_cidr_{end}"], nodes[f"pod_cidr_{end}_mask"]
-    first, inside = to_offsets(nodes[f"pod_cidr_{end}"], shown, unit_bits=cell_bits)
-    around = np.flatnonzero(present & (masks < shown.prefix_length))
-    holding = [row for row in around.tolist() if shown in _block(nodes, row, end)]
-    rows = np.append(np.flatnonzero(present & inside & (masks >= shown.prefix_length)), holding).astype(np.intp)
+    present = np.flatnonzero(nodes[f"has_pod_cidr_{end}"])
+    blocks = nodes[f"pod_cidr_{end}"][present], nodes[f"pod_cidr_{end}_mask"][present]
+    rows, spans = _cells(*blocks, shown, cell_bits)
+    return "node block", nodes["name"][present[rows]].astype(object).tolist(), spans
+
+
+def _plugin_blocks(
+    plugin: NetworkPlugin, names: NDArray[Any], shown: Cidr, cell_bits: int
+) -> Iterator[tuple[str, list[str], _Spans]]:
+    """Yield what a network plugin never gives, what of it is marked for no node, and what nodes have."""
+    for space in cut_spaces(plugin):
+        if space.family is not shown.family:
+            continue
+        closed = [(part.first, part.last) for part in space.closed if part.overlaps(shown)]
+        yield "reserved", [space.name] * len(closed), _spans(closed, shown, cell_bits)
+        yield "reserved", *_held_by(space, KEPT, shown, cell_bits)
+        if not isinstance(plugin, Calico):  # whose blocks may do without a node
+            yield "leaked", *_held_by(space, NOBODY, shown, cell_bits)
+    held = held_blocks(plugin, shown.family)
+    rows, spans = _cells(held.bases, held.prefix_lengths, shown, cell_bits)
+    yield "node block", np.append(names.astype(object), "")[held.nodes[rows]].tolist(), spans
+
+
+def _held_by(space: Space, holder: int, shown: Cidr, cell_bits: int) -> tuple[list[str], _Spans]:
+    """Find the cells of a pool's blocks that no node has."""
+    assert space.holders is not None  # noqa: S101 - a pool that is cut has them; tells the type checker
+    bases = space.taken[space.holders == holder]
+    rows, spans = _cells(bases, np.full(len(bases), space.unit_length, np.uint8), shown, cell_bits)
+    return [space.name] * len(rows), spans
+
+
+def _cells(
+    bases: NDArray[Any], masks: NDArray[np.uint8], shown: Cidr, cell_bits: int
+) -> tuple[NDArray[np.intp], _Spans]:
+    """Find blocks that share addresses with the range, and their cells; one that holds the whole range fills it."""
+    first, inside = to_offsets(bases, shown, unit_bits=cell_bits)
+    wider = masks < shown.prefix_length
+    base = np.repeat(from_integers([shown.first], family=shown.family), len(bases))
+    rows = np.flatnonzero(np.where(wider, equal(mask_prefix(base, masks), bases), inside))
     wide = np.minimum(shown.family.bits - masks[rows].astype(np.int64), shown.host_bits_count) - cell_bits
-    start = np.where(masks[rows] < shown.prefix_length, 0, first[rows].astype(np.int64))
-    return (
-        "node block",
-        nodes["name"][rows].astype(object).tolist(),
-        (start, start + (np.int64(1) << np.maximum(wide, 0)) - 1),
-    )
-
-
-def _block(nodes: Any, row: int, end: str) -> Cidr:
-    """Return one node's block."""
-    column = nodes[f"pod_cidr_{end}"][row : row + 1]
-    return Cidr.from_parts(family_of(column), to_integers(column)[0], int(nodes[f"pod_cidr_{end}_mask"][row]))
+    start = np.where(wider[rows], 0, first[rows].astype(np.int64))
+    return rows, (start, start + (np.int64(1) << np.maximum(wide, 0)) - 1)
 
 
 def _lost(cluster: Cluster, blocks: Any, shown: Cidr) -> list[tuple[int, int]]:
