@@ -83,6 +83,9 @@ RULE_EFFECTS: Final = {
     "legacy_endpoints_over_capacity": _Effect(
         "many pods", "warning", "Endpoints objects are cut at 1,000 addresses: read EndpointSlices instead"
     ),
+    "namespaces_carry_their_name": _Effect(
+        "namespaces", "note", "selectors of policies can name a Namespace by its label kubernetes.io/metadata.name"
+    ),
     "node_ipam_cloud_allocators": _Effect("blocks", "note", "only RangeAllocator is left in kube-controller-manager"),
     "node_ipam_family_mask_flags_on_single_stack": _Effect(
         "single", "note", "--node-cidr-mask-size-ipv4 and -ipv6 may be used on a single-stack cluster too"
@@ -132,7 +135,6 @@ UNTOLD: Final = frozenset(
         "kubeadm_dual_stack_gate",
         "kubelet_removed_flags",
         "kubenet",
-        "namespaces_carry_their_name",
         "kubernetes_node_port_words",
         "label_key_words",
         "node_ipam_words",
@@ -306,6 +308,7 @@ def _object_traits(cluster: Cluster) -> dict[str, str]:
     prefer = services["ip_family_policy"] == 2
     counts = {
         "services": (len(services), "Services"),
+        "namespaces": (len(cluster.namespaces), "Namespaces"),
         "pods": (len(cluster.pods), "Pods"),
         "many pods": (len(cluster.pods) * (len(cluster.pods) > 1000), "Pods"),
         "load balancers": (np.count_nonzero(services["type"] == 3), "LoadBalancer Services"),

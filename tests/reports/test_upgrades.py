@@ -53,6 +53,17 @@ def test_without_node_blocks_node_ipam_is_not_told() -> None:
     assert not any("node_ipam" in what for what in changes("1.29", "1.36", cluster_cidrs=()))
 
 
+def test_namespaces_get_their_name_as_a_label() -> None:
+    """KEP-2161: a policy that selects by the label matches nothing before 1.21."""
+    cluster = ds.Cluster(ds.ClusterConfig.of(kube_version="1.20", service_cidrs=["10.96.0.0/16"]))
+    assert "rule namespaces_carry_their_name" not in set(reports.version_changes(cluster, "1.21")["what"])
+    cluster.namespaces = {"default": {}, "shop": {"team": "a"}}
+    frame = reports.version_changes(cluster, "1.22").set_index("what")
+    row = frame.loc["rule namespaces_carry_their_name"]
+    assert (row["since"], row["touches"], row["severity"]) == ("1.21", "2 Namespaces", "note")
+    assert "kubernetes.io/metadata.name" in row["why"]
+
+
 def test_a_gate_that_was_on_already_is_no_change() -> None:
     gates = {"MultiCIDRServiceAllocator": True, "DisableAllocatorDualWrite": True}
     assert "gate MultiCIDRServiceAllocator" not in changes("1.31", "1.32", feature_gates=gates)
