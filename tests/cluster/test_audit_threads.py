@@ -6,8 +6,11 @@ import pytest
 
 import dsmodel as ds
 from dsmodel import Cluster, ClusterConfig, reports
+from dsmodel.addresses.cidr import Cidr
 from dsmodel.cluster.schema import NODES, PODS
 from dsmodel.cluster.table import Table
+from dsmodel.cni import AwsVpcCni
+from dsmodel.cni.aws import Interfaces, WarmTargets, prefix_chance
 from dsmodel.cni.host_local import HostLocal, read_state, write_state
 
 
@@ -137,6 +140,25 @@ def test_prefix_mode_fails_with_ample_free_addresses():
     assert row["free"] == 4093 - 250
     assert row["free_blocks"] < 6
     assert row["expected_free_blocks"] > 80
+
+
+def test_a_node_of_prefix_mode_finds_none_in_a_subnet_of_single_addresses():
+    """The same on AWS itself: one address in each /28 of a subnet, as others leave behind, and no prefix for a node."""
+    subnet = AwsVpcCni(
+        Cidr("10.0.16.0/24"),
+        interfaces=Interfaces(3, 10),
+        targets=WarmTargets(prefixes=True),
+        rng=np.random.default_rng(1),
+    )
+    subnet.pool.occupy(np.arange(8, 256, 16, dtype=np.uint64))
+    cluster = Cluster(ClusterConfig.of(cluster_cidrs=["10.0.16.0/24"]), network_plugin=subnet)
+    cluster.add_nodes(1)
+    assert cluster.add_pods([0]).granted == 0
+    row = reports.fragmentation(cluster, lengths=[28]).query("pool == 'subnet addresses'").iloc[0]
+    assert (row["free"], row["free_blocks"], row["all_blocks"]) == (251 - 16 - 1, 0, 14)
+    assert row["largest_free_block"].endswith("/29")
+    assert row["expected_any_ratio"] == pytest.approx(float(prefix_chance(17 / 251, subnet=subnet.subnet)), abs=0.02)
+    assert row["why"].startswith("aws-vpc-cni: subnet: 17 of 251 addresses in use (6.8%) leave 0 /28 without any")
 
 
 def test_14_pods_and_the_range_is_full(tmp_path):
