@@ -63,16 +63,34 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
         before="1.20",
     ),
     Behaviour("Cilium", "IPv6 egressIP", "served", "cilium/cilium#44524, pkg/egressgateway/policy.go", since="1.20"),
-    Behaviour("Cilium", "one family without egress IP", "that family", "pkg/egressgateway/policy.go", before="1.20.0"),
     Behaviour(
         "Cilium",
-        "one family without egress IP",
+        "other family beside egressIP",
+        "none",
+        "cilium/cilium#44524: no address of the other family is derived",
+        before="1.20",
+    ),
+    Behaviour("Cilium", "other family beside egressIP", "of its device", "cilium/cilium#44524", since="1.20"),
+    Behaviour("Cilium", "egressIP without other family", "that family", "pkg/egressgateway/policy.go", before="1.20.0"),
+    Behaviour(
+        "Cilium",
+        "egressIP without other family",
         "both families",
         "cilium/cilium#48660",
         since="1.20.0",
         before="1.20.2",
     ),
-    Behaviour("Cilium", "one family without egress IP", "that family", "cilium/cilium#48661", since="1.20.2"),
+    Behaviour("Cilium", "egressIP without other family", "that family", "cilium/cilium#48661", since="1.20.2"),
+    Behaviour(
+        "Cilium",
+        "sources in selectors",
+        "refused",
+        "pkg/policy/api/selector.go: keys are taken as they are, and k8s:app is no key of a label",
+        before="1.20",
+    ),
+    Behaviour(
+        "Cilium", "sources in selectors", "read", "pkg/egressgateway/policy.go, NewSourceEncodedLabelKey", since="1.20"
+    ),
 )
 """In the order of versions."""
 
@@ -101,9 +119,9 @@ def behaviour(product: str, name: str, *, version: str = "") -> Behaviour:
 
     Examples
     --------
-    >>> behaviour("Cilium", "one family without egress IP", version="1.20.1").value
+    >>> behaviour("Cilium", "egressIP without other family", version="1.20.1").value
     'both families'
-    >>> behaviour("Cilium", "one family without egress IP").value
+    >>> behaviour("Cilium", "egressIP without other family").value
     'that family'
     """
     rows = [row for row in BEHAVIOURS if (row.product, row.name) == (product, name)]

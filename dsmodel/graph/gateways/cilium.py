@@ -1,16 +1,17 @@
 """CiliumEgressGatewayPolicy: longest prefix a pod over all policies, gateways by name, drop where there is none.
 
 Promises: selectors of pods and of nodes of all items are joined separately and then combined; each gateway entry is the
-first matching node by name; of several gateways a hash of the CiliumEndpoint's UID takes one; excluded CIDRs are keys
-of the same table, so they cut holes into other policies too; a family without an address drops that family.
+first matching node by name that has an IPv4 address; of several gateways a hash of the CiliumEndpoint's UID takes one;
+excluded CIDRs are keys of the same table, so they cut holes into other policies too. An `egressIP` stands whatever the
+other family lacks; without one, a policy with destinations of both families has both addresses or drops both.
 
 What it does not know: interfaces. The InternalIP counts as the address of the device with the default route; the
 address of an `interface`, and the other family's address beside an `egressIP` that is no InternalIP, stay unknown.
-Neither does it know which labels the agents leave out of identities; all labels of a pod count here.
+What selectors mean is the business of `dsmodel.graph.gateways.cilium_labels`.
 A node that is down is still chosen, as there is no health check in the open-source product.
 
 Sources: cilium/cilium ``pkg/egressgateway/policy.go``, ``manager.go``, ``bpf/lib/egress_gateway.h``,
-``Documentation/network/egress-gateway``; cilium/cilium#39245, #39246, #40209, #48660.
+``Documentation/network/egress-gateway``; cilium/cilium#38995, #39245, #39246, #40209, #44524, #48660.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from typing import TYPE_CHECKING
 from dsmodel.addresses.cidr import IPFamily
 from dsmodel.graph.flows import Exit, Verdict
 from dsmodel.graph.gateways.behaviours import behaviour
-from dsmodel.graph.gateways.contract import Claim, GatewayPolicy, Product, Selection, Subject, Way
+from dsmodel.graph.gateways.cilium_labels import read_labels, read_subject
+from dsmodel.graph.gateways.contract import Claim, GatewayPolicy, Product, Selection, Way
 from dsmodel.graph.gateways.manifests import Manifest, family_of_text
-from dsmodel.kube.label_selectors import LabelSelector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,11 +35,11 @@ if TYPE_CHECKING:
     from dsmodel.cluster.state import Cluster
     from dsmodel.graph.gateways.contract import Route
     from dsmodel.graph.gateways.situation import Situation
+    from dsmodel.kube.label_selectors import LabelSelector
 
 __all__ = ["CILIUM", "CiliumGateway", "CiliumPolicy", "claim_cilium", "read_cilium"]
 
 MAX_GATEWAYS = 64
-_ALL = LabelSelector(())
 _FIELDS = ("selectors", "destinationCIDRs", "excludedCIDRs", "egressGateway", "egressGateways")
 _PRODUCT = "Cilium"
 _NAMESPACES = ("kube-system", "cilium")  # where its settings may be
@@ -52,7 +53,7 @@ class CiliumGateway:
     Parameters
     ----------
     nodes : LabelSelector
-        The first matching node by name serves.
+        The first matching node by name that has an IPv4 address serves.
     interface : str
         Whose first address of each family is used; empty for none.
     egress_ip : str
@@ -175,12 +176,15 @@ def _way(policy: CiliumPolicy, family: IPFamily, situation: Situation) -> Way:
     for gateway in policy.gateways:
         rows, open_labels = situation.chosen(gateway.nodes)
         unsure |= open_labels
-        if rows:
-            found.append(_at(policy, gateway, family, (rows[0], situation)))
+        # gateways are reached over IPv4 for both families, and a node without it is passed over (#40209)
+        row = next((each for each in rows if situation.address(each, IPFamily.IPV4)), -1)
+        if row >= 0:
+            found.append(_at(policy, gateway, family, (row, situation)))
     if not found and unsure:
         return Way(Verdict.UNKNOWN, f"{policy.title}: labels of nodes are not known, so its gateway is open")
     if not found:
-        return Way(Verdict.DROPPED_NO_GATEWAY, f"{policy.title}: no node matches, and Cilium drops (no egress gateway)")
+        reason = f"{policy.title}: no node with an IPv4 address matches, and Cilium drops (no egress gateway)"
+        return Way(Verdict.DROPPED_NO_GATEWAY, reason)
     if len(found) == 1:
         return found[0][1]
     ordered = [way for _, way in sorted(found, key=lambda each: _order(each[0]))]
@@ -208,22 +212,19 @@ def _at(
     if situation.names[row] in situation.failed:
         reason = f"{policy.title}: {node} is down, and Cilium keeps a gateway until its node is gone: nothing arrives"
         return underlay, Way(Verdict.DROPPED_NO_GATEWAY, reason)
-    if not underlay:
-        reason = f"{policy.title}: {node} has no IPv4 InternalIP, over which gateways are reached for both families"
-        return underlay, Way(Verdict.DROPPED_NO_GATEWAY, reason)
-    address, known = _egress_address(gateway, family, situation, row)
+    address, known = _egress_address(policy, gateway, family, place)
     if address in situation.failed:
         return underlay, Way(Verdict.DROPPED_NO_EGRESS_IP, f"{policy.title}: {address} is down")
     if known and not address:
         reason = f"{policy.title}: {node} has no {family} egress address, and Cilium drops {family} (no egress IP)"
         return underlay, Way(Verdict.DROPPED_NO_EGRESS_IP, reason)
     other = IPFamily.IPV6 if family is IPFamily.IPV4 else IPFamily.IPV4
-    row_of = behaviour(_PRODUCT, "one family without egress IP", version=policy.version)
-    if row_of.value == "both families" and _needs(policy, other):
-        lacking, sure = _egress_address(gateway, other, situation, row)
+    both, why = _needs_both(policy, gateway)
+    if both and _needs(policy, other):
+        lacking, sure = _egress_address(policy, gateway, other, place)
         if sure and not lacking:
-            reason = f"{policy.title}: {node} has no {other} egress address, and this version zeroes both families"
-            return underlay, Way(Verdict.DROPPED_NO_EGRESS_IP, f"{reason} ({row_of.source})")
+            reason = f"{policy.title}: {node} has no {other} egress address, without which {family} gets none either"
+            return underlay, Way(Verdict.DROPPED_NO_EGRESS_IP, f"{reason} ({why})")
     if family is IPFamily.IPV6:
         reason = f"{policy.title}: first matching node by name, reached over IPv4"
     else:
@@ -233,8 +234,20 @@ def _at(
     return underlay, Way(Verdict.VIA_GATEWAY, reason, (Exit(row, address, node),))
 
 
-def _egress_address(gateway: CiliumGateway, family: IPFamily, situation: Situation, row: int) -> tuple[str, bool]:
+def _needs_both(policy: CiliumPolicy, gateway: CiliumGateway) -> tuple[bool, str]:
+    """Tell whether one family without an address leaves the other without one, and where that was read."""
+    if gateway.egress_ip:
+        row = behaviour(_PRODUCT, "egressIP without other family", version=policy.version)
+        return row.value == "both families", row.source
+    # addresses are set at the end, after both families have been asked
+    return _value("IPv6 policies", policy) == "served", "cilium/cilium#38995"
+
+
+def _egress_address(
+    policy: CiliumPolicy, gateway: CiliumGateway, family: IPFamily, place: tuple[int, Situation]
+) -> tuple[str, bool]:
     """Return the egress address of a family on a node, and whether that is known; known and empty is none."""
+    row, situation = place
     own = situation.address(row, family)
     if gateway.interface:
         return "", not own  # a node without any address of the family has none on the interface either
@@ -245,6 +258,8 @@ def _egress_address(gateway: CiliumGateway, family: IPFamily, situation: Situati
         return "", True
     if family_of_text(gateway.egress_ip) is family:
         return gateway.egress_ip, True
+    if _value("other family beside egressIP", policy) == "none":
+        return "", True
     return (own, True) if owner == row else ("", not own)  # the device that owns it is the one of the InternalIP
 
 
@@ -255,19 +270,12 @@ def _read(manifest: Manifest, settings: Mapping[str, str] | None, version: str) 
     exclusions, also_fine = manifest.cidrs("spec.excludedCIDRs")
     if not (fine and also_fine):
         ignored.append("a CIDR cannot be parsed")
-    subjects, nodes = [], []
-    for place in range(len(manifest.items("spec.selectors"))):
-        path = f"spec.selectors.{place}"
-        has_pods = manifest.value(f"{path}.podSelector") is not None
-        has_namespaces = manifest.value(f"{path}.namespaceSelector") is not None
-        if manifest.value(f"{path}.nodeSelector") is not None:
-            nodes.append(manifest.selector(f"{path}.nodeSelector"))
-        if not has_pods and not has_namespaces:
-            ignored.append(f"{path} has neither podSelector nor namespaceSelector")
-            continue
-        spaces = manifest.selector(f"{path}.namespaceSelector", absent=_ALL)
-        subjects.append(Subject(spaces, manifest.selector(f"{path}.podSelector", absent=_ALL)))
+    if manifest.value("spec.destinationCIDRs") is None:
+        ignored.append("there are no destinationCIDRs")
+    selection = _selection(manifest, ignored, settings, version)
     listed = manifest.items("spec.egressGateways")
+    if not listed and manifest.value("spec.egressGateway") is None:
+        ignored.append("there is neither egressGateway nor egressGateways")
     paths = [f"spec.egressGateways.{place}" for place in range(len(listed))] or ["spec.egressGateway"]
     gateways = tuple(_read_gateway(manifest, path, ignored, version) for path in paths)
     if len(gateways) > MAX_GATEWAYS:
@@ -275,14 +283,14 @@ def _read(manifest: Manifest, settings: Mapping[str, str] | None, version: str) 
     if listed and manifest.value("spec.egressGateway"):
         words = "egressGateways is not empty, so egressGateway is ignored; drop one of them"
         manifest.find("warning", "egress-gateway-ignored", words)
-    if not subjects:
+    if not selection.subjects:
         manifest.find("warning", "egress-selects-nothing", "no selector selects a pod; write spec.selectors")
     if not destinations:
         manifest.find("warning", "egress-selects-nothing", "no destinationCIDRs: no destination is steered")
     policy = CiliumPolicy(
         name=manifest.name,
         version=version,
-        selection=Selection(tuple(subjects), tuple(nodes)),
+        selection=selection,
         destinations=tuple(dict.fromkeys(destinations)),
         exclusions=tuple(dict.fromkeys(exclusions)),
         gateways=gateways,
@@ -295,6 +303,22 @@ def _read(manifest: Manifest, settings: Mapping[str, str] | None, version: str) 
     return policy, manifest.findings
 
 
+def _selection(manifest: Manifest, ignored: list[str], settings: Mapping[str, str] | None, version: str) -> Selection:
+    """Read whom a policy selects: pods of any item, on nodes of any item."""
+    subjects, nodes = [], []
+    for place in range(len(manifest.items("spec.selectors"))):
+        path = f"spec.selectors.{place}"
+        has_pods = manifest.value(f"{path}.podSelector") is not None
+        has_namespaces = manifest.value(f"{path}.namespaceSelector") is not None
+        if manifest.value(f"{path}.nodeSelector") is not None:
+            nodes.append(read_labels(manifest, f"{path}.nodeSelector", version=version))
+        if not has_pods and not has_namespaces:
+            ignored.append(f"{path} has neither podSelector nor namespaceSelector")
+            continue
+        subjects.append(read_subject(manifest, path, version=version, settings=settings))
+    return Selection(tuple(subjects), tuple(nodes))
+
+
 def _read_gateway(manifest: Manifest, path: str, ignored: list[str], version: str) -> CiliumGateway:
     """Read one entry."""
     interface, address = manifest.text(f"{path}.interface"), manifest.address(f"{path}.egressIP")
@@ -305,7 +329,8 @@ def _read_gateway(manifest: Manifest, path: str, ignored: list[str], version: st
     row = behaviour(_PRODUCT, "IPv6 egressIP", version=version)
     if address and family_of_text(address) is IPFamily.IPV6 and row.value == "refused":
         ignored.append(f"{path}.egressIP is IPv6, which Cilium takes from {row.before} on ({row.source})")
-    return CiliumGateway(manifest.selector(f"{path}.nodeSelector"), interface, address)
+    nodes = read_labels(manifest, f"{path}.nodeSelector", version=version)
+    return CiliumGateway(nodes, interface, address)
 
 
 def _judge(policy: CiliumPolicy, manifest: Manifest, known: tuple[Mapping[str, str] | None, list[str]]) -> None:
@@ -322,8 +347,10 @@ def _judge(policy: CiliumPolicy, manifest: Manifest, known: tuple[Mapping[str, s
         manifest.find("warning", "egress-exclusion-alone", words)
     if IPFamily.IPV6 in families and not policy.version:
         row = behaviour(_PRODUCT, "IPv6 policies")
-        words = f"the version of Cilium is not known; assumed is {row.since} or newer, not 1.20.0 or 1.20.1 (one family"
-        words += " without egress IP drops both there); give the version, or the agent's DaemonSet"
+        words = (
+            f"the version of Cilium is not known; assumed is {row.since} or newer, not 1.20.0 or 1.20.1 (an egressIP"
+        )
+        words += " without the other family drops both there); give the version, or the agent's DaemonSet"
         manifest.find("info", "egress-version-assumed", words)
     if len(families) == 1:
         missing = "IPv6" if IPFamily.IPV4 in families else "IPv4"

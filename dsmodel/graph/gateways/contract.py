@@ -41,15 +41,18 @@ class Subject:
         Of the pod's labels.
     names : frozenset of str, optional
         Only namespaces with these names; None for no such limit.
+    other_names : frozenset of str, optional
+        No namespaces with these names.
     labelled : bool, default False
         Whether a namespace without any label is passed over.
     certain : bool, default True
-        False where the object that names the pods is not known: whether it means one of these is open.
+        False where what names the pods is not known: whether it means one of these is open.
     """
 
     namespaces: LabelSelector = _ALL
     pods: LabelSelector = _ALL
     names: frozenset[str] | None = None
+    other_names: frozenset[str] = frozenset()
     labelled: bool = False
     certain: bool = True
 

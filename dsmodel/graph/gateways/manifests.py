@@ -317,10 +317,30 @@ class Manifest:
             Everything is a finding.
         """
         found = self.value(path)
-        if found is None:
-            return absent
+        return absent if found is None else self.selector_of(found, path)
+
+    def selector_of(self, selector: Any, path: str) -> LabelSelector:
+        """Read a label selector that stands at a path, or that was made of what stands there.
+
+        Parameters
+        ----------
+        selector : mapping
+            With ``matchLabels`` and ``matchExpressions``.
+        path : str
+            For the finding.
+
+        Returns
+        -------
+        LabelSelector
+            One that selects nothing where it cannot be read, which is a finding.
+
+        Raises
+        ------
+        None
+            Everything is a finding.
+        """
         try:
-            return read_selector(found, path=path)
+            return read_selector(selector, path=path)
         except InvalidField as error:
             self.find("error", "egress-invalid-selector", f"{error}; the policy selects nothing until it is corrected")
             return _CLOSED

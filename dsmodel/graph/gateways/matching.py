@@ -189,6 +189,7 @@ class _Answers:
             others = np.ones(len(spaces), np.bool_)
             others[own] = False
             spaces[others] = NO
+        spaces[[self._place[name] for name in subject.other_names if name in self._place]] = NO
         if subject.labelled:
             spaces[self._bare] = NO
         rows = self._rows_of(np.flatnonzero(spaces))

@@ -32,6 +32,9 @@ def settings(**data):
 GATEWAY_A4 = ("via_gateway", ["edge-a"], "192.0.2.11")
 GATEWAY_A6 = ("via_gateway", ["edge-a"], "2001:db8::11")
 NOT_MEANT = (None, [], "")
+AT_V4 = ("via_gateway", ["edge-v4"], "192.0.2.13")
+NO_EGRESS_IP = ("dropped_no_egress_ip", [], "")
+BY_ADDRESS = on("v4", egressIP="192.0.2.13")
 
 
 @pytest.mark.parametrize(
@@ -74,14 +77,68 @@ NOT_MEANT = (None, [], "")
             "shop/cart",
             WEB6,
             ("dropped_no_egress_ip", [], ""),
-            "the gateway has no IPv6 address: only that family drops",
+            "the device with the default route has no IPv6 address",
         ),
         (
             [cegp(gateway=on("v4"))],
             "shop/cart",
             WEB4,
+            ("dropped_no_egress_ip", [], ""),
+            "and both families are set at once or not at all (#38995): IPv4 drops too",
+        ),
+        (
+            [cegp(to=["0.0.0.0/0"], gateway=on("v4"))],
+            "shop/cart",
+            WEB4,
             ("via_gateway", ["edge-v4"], "192.0.2.13"),
-            "and IPv4 goes on",
+            "a policy without IPv6 destinations needs no IPv6 address",
+        ),
+        (
+            [cegp(gateway=on("v4", egressIP="192.0.2.13"))],
+            "shop/cart",
+            WEB4,
+            ("via_gateway", ["edge-v4"], "192.0.2.13"),
+            "an egressIP that is written down stands, whatever the other family lacks (#48661)",
+        ),
+        (
+            [cegp(gateway=on("v4", egressIP="192.0.2.13"))],
+            "shop/cart",
+            WEB6,
+            ("dropped_no_egress_ip", [], ""),
+            "and the other family drops",
+        ),
+        (
+            [
+                cegp(
+                    gateway={
+                        "nodeSelector": {
+                            "matchExpressions": [{"key": "egress", "operator": "In", "values": ["v6", "yes"]}]
+                        }
+                    }
+                )
+            ],
+            "shop/cart",
+            WEB4,
+            GATEWAY_A4,
+            "first by name of the nodes that match",
+        ),
+        (
+            [
+                cegp(
+                    gateway={
+                        "nodeSelector": {
+                            "matchExpressions": [
+                                {"key": "role", "operator": "DoesNotExist"},
+                                {"key": "egress", "operator": "NotIn", "values": ["v4", "yes"]},
+                            ]
+                        }
+                    }
+                )
+            ],
+            "shop/cart",
+            WEB6,
+            ("dropped_no_gateway", [], ""),
+            "a node without IPv4 is passed over",
         ),
         (
             [cegp(gateway=on("v6"))],
@@ -144,11 +201,11 @@ NOT_MEANT = (None, [], "")
             [cegp("wide"), cegp("narrow", to=["198.51.100.0/24"], gateway=on("v4"))],
             "shop/cart",
             WEB4,
-            ("via_gateway", ["edge-v4"], "192.0.2.13"),
+            AT_V4,
             "longest prefix over policies",
         ),
         (
-            [cegp("one"), cegp("two", gateway=on("v4"))],
+            [cegp("one"), cegp("two", gateway=BY_ADDRESS)],
             "shop/cart",
             WEB4,
             ("nondeterministic", ["edge-a", "edge-v4"], ""),
@@ -156,7 +213,7 @@ NOT_MEANT = (None, [], "")
         ),
         ([cegp("one"), cegp("two")], "shop/cart", WEB4, GATEWAY_A4, "equal keys with equal values do no harm"),
         (
-            [cegp("one"), cegp("two", to=["198.51.100.0/24"], excluded=["0.0.0.0/0"], gateway=on("v4"))],
+            [cegp("one"), cegp("two", to=["198.51.100.0/24"], excluded=["0.0.0.0/0"], gateway=BY_ADDRESS)],
             "shop/cart",
             "203.0.113.9",
             ("nondeterministic", ["edge-a"], ""),
@@ -204,25 +261,135 @@ def test_one_flow(objects, pod, destination, expected, why):
 @pytest.mark.parametrize(
     ("version", "destination", "gateway", "expected", "why"),
     [
-        ("1.17.9", WEB6, "yes", ("leak_fallthrough", [], ""), "before 1.18 no IPv6 is steered"),
-        ("1.17.9", WEB4, "v4", ("via_gateway", ["edge-v4"], "192.0.2.13"), "IPv4 is as ever"),
-        ("1.18.0", WEB6, "yes", GATEWAY_A6, "1.18 steers IPv6 (#40075)"),
-        ("1.19.4", WEB4, "v4", ("via_gateway", ["edge-v4"], "192.0.2.13"), "before the fault"),
-        ("1.20.0", WEB4, "v4", ("dropped_no_egress_ip", [], ""), "#48660: no IPv6 address zeroes IPv4 too"),
-        ("1.20.1", WEB4, "v4", ("dropped_no_egress_ip", [], ""), "#48660"),
-        ("1.20.1", WEB4, "yes", GATEWAY_A4, "a dual-stack gateway is not touched by the fault"),
-        ("1.20.2", WEB4, "v4", ("via_gateway", ["edge-v4"], "192.0.2.13"), "#48661 mends it"),
-        ("", WEB4, "v4", ("via_gateway", ["edge-v4"], "192.0.2.13"), "not known: the newest"),
+        ("1.17.9", WEB6, EDGE, ("leak_fallthrough", [], ""), "before 1.18 no IPv6 is steered"),
+        ("1.17.9", WEB4, on("v4"), AT_V4, "and IPv4 does not ask for IPv6"),
+        ("1.18.0", WEB6, EDGE, GATEWAY_A6, "1.18 steers IPv6 (#40075)"),
+        ("1.18.0", WEB4, on("v4"), NO_EGRESS_IP, "#38995: one family without an address, none has one"),
+        ("1.21.0", WEB4, on("v4", interface="eth0"), NO_EGRESS_IP, "and so does the interface, in every version"),
+        ("1.19.4", WEB4, BY_ADDRESS, AT_V4, "before the fault"),
+        ("1.19.4", WEB6, EDGE | {"egressIP": "192.0.2.11"}, NO_EGRESS_IP, "#44524: no IPv6 is derived from it yet"),
+        ("1.20.0", WEB6, EDGE | {"egressIP": "192.0.2.11"}, GATEWAY_A6, "#44524 derives it from the same device"),
+        ("1.20.0", WEB4, BY_ADDRESS, NO_EGRESS_IP, "#48660: no IPv6 address zeroes IPv4 too"),
+        ("1.20.1", WEB4, BY_ADDRESS, NO_EGRESS_IP, "#48660"),
+        ("1.20.1", WEB4, EDGE | {"egressIP": "192.0.2.11"}, GATEWAY_A4, "a dual-stack gateway is not touched by it"),
+        ("1.20.2", WEB4, BY_ADDRESS, AT_V4, "#48661 mends it"),
+        ("", WEB4, BY_ADDRESS, AT_V4, "not known: the newest"),
     ],
 )
 def test_versions_are_rows(version, destination, gateway, expected, why):
-    cluster = fleet(cegp(gateway=on(gateway)))
+    cluster = fleet(cegp(gateway=gateway))
     assert outcome(cluster, "shop/cart", destination, versions={"Cilium": version}) == expected, why
 
 
-def test_ipv4_only_policy_is_not_touched_by_the_fault_of_1_20_0():
-    cluster = fleet(cegp(to=["0.0.0.0/0"], gateway=on("v4")))
-    assert outcome(cluster, "shop/cart", WEB4, versions={"Cilium": "1.20.0"})[0] == "via_gateway"
+@pytest.mark.parametrize("version", ["1.18.0", "1.20.0", ""])
+@pytest.mark.parametrize("gateway", [on("v4"), on("v4", egressIP="192.0.2.13")])
+def test_policy_of_one_family_does_not_ask_for_the_other(version, gateway):
+    cluster = fleet(cegp(to=["0.0.0.0/0"], gateway=gateway))
+    assert outcome(cluster, "shop/cart", WEB4, versions={"Cilium": version}) == AT_V4
+
+
+def pods(labels=None, *expressions):
+    """One item with a podSelector; expressions are (key, operator, values)."""
+    listed = [{"key": key, "operator": operator, "values": list(values)} for key, operator, *values in expressions]
+    return [{"podSelector": {"matchLabels": labels or {}, "matchExpressions": listed}}]
+
+
+POD_NAMESPACE = "io.kubernetes.pod.namespace"
+EVERY_POD = ("bank/ledger", "shop/cart", "shop/front")
+
+
+@pytest.mark.parametrize(
+    ("selectors", "selected", "why"),
+    [
+        (pods({POD_NAMESPACE: "shop"}), ("shop/cart", "shop/front"), "the form of Cilium's own documentation"),
+        (pods({POD_NAMESPACE: "shop", "app": "cart"}), ("shop/cart",), "with a label of the pod"),
+        (pods({f"k8s:{POD_NAMESPACE}": "shop"}), ("shop/cart", "shop/front"), "with the source of the label"),
+        (pods({f"any:{POD_NAMESPACE}": "shop", "k8s:app": "cart"}), ("shop/cart",), "any source"),
+        (pods({"k8s:app": "cart", "app": "ledger"}), (), "both forms of one key must hold"),
+        (pods(None, (POD_NAMESPACE, "In", "shop", "bank"), ("app", "NotIn", "front")), EVERY_POD[:2], "a list"),
+        (pods({POD_NAMESPACE: "shop"}, (POD_NAMESPACE, "In", "bank")), (), "no namespace has two names"),
+        (pods(None, (POD_NAMESPACE, "NotIn", "bank")), EVERY_POD[1:], "all but one"),
+        (pods(None, (POD_NAMESPACE, "Exists")), EVERY_POD, "every pod has a namespace"),
+        (pods(None, (POD_NAMESPACE, "DoesNotExist")), (), "no pod has none"),
+        (pods({"io.cilium.k8s.namespace.labels.team": "bank"}), ("bank/ledger",), "a label of the namespace"),
+        (pods(None, ("io.cilium.k8s.namespace.labels.team", "NotIn", "bank")), EVERY_POD[1:], "negated"),
+        (pods({"container:app": "cart"}), (), "labels of pods have no such source"),
+        (pods(None, ("container:app", "DoesNotExist")), EVERY_POD, "which is why it does not exist"),
+        (pods(None, ("container:app", "NotIn", "cart")), EVERY_POD, "nor has a value"),
+        (pods({"io.cilium.k8s.policy.cluster": "default"}), EVERY_POD, "the name of a cluster that is not given one"),
+        (pods({"io.cilium.k8s.policy.cluster": "east"}), (), "another cluster"),
+        (pods(None, ("io.cilium.k8s.policy.serviceaccount", "Exists")), EVERY_POD, "every pod has one"),
+        (
+            [SHOP | pods({POD_NAMESPACE: "bank"})[0]],
+            (),
+            "namespaceSelector and podSelector of one item must both fit",
+        ),
+        (pods({POD_NAMESPACE: "bank"}) + pods({"app": "front"}), ("bank/ledger", "shop/front"), "items are joined"),
+    ],
+)
+def test_pods_are_selected_by_labels_of_their_identity(selectors, selected, why):
+    cluster = fleet(cegp(selectors=selectors), settings(cluster_name="default"))
+    found = tuple(name for name in EVERY_POD if outcome(cluster, name, WEB4)[0] == "via_gateway")
+    assert found == selected, why
+
+
+def test_namespace_by_name_needs_no_labels_of_namespaces():
+    cluster = fleet(cegp(selectors=pods({POD_NAMESPACE: "shop"})), namespaces={})
+    assert outcome(cluster, "shop/cart", WEB4) == GATEWAY_A4
+    assert outcome(cluster, "bank/ledger", WEB4) == NOT_MEANT
+    asked = fleet(cegp(selectors=pods({"io.cilium.k8s.namespace.labels.team": "shop"})), namespaces={})
+    assert outcome(asked, "shop/cart", WEB4)[0] == "unknown", "and its labels do"
+
+
+def test_service_account_is_not_in_the_dump_so_the_verdict_is_open():
+    cluster = fleet(cegp(selectors=pods({POD_NAMESPACE: "shop", "io.cilium.k8s.policy.serviceaccount": "till"})))
+    assert outcome(cluster, "shop/cart", WEB4) == ("unknown", ["edge-a"], "")
+    assert outcome(cluster, "bank/ledger", WEB4) == NOT_MEANT
+    words = [each[3] for each in read_gateways(cluster)[1] if each[1] == "egress-unknown"]
+    assert any("service account" in each for each in words)
+
+
+def test_cluster_name_is_open_without_the_agents_settings():
+    asked = cegp(selectors=pods({"io.cilium.k8s.policy.cluster": "default"}))
+    assert outcome(fleet(asked), "shop/cart", WEB4)[0] == "unknown"
+    assert outcome(fleet(asked, settings()), "shop/cart", WEB4) == GATEWAY_A4, "not set: default"
+    assert outcome(fleet(asked, settings(cluster_name="east")), "shop/cart", WEB4) == NOT_MEANT
+
+
+@pytest.mark.parametrize(
+    ("version", "expected", "why"),
+    [
+        ("1.19.5", NOT_MEANT, "the key is taken as it is, and is no key of a label"),
+        ("1.20.0", GATEWAY_A4, "the source is split off"),
+        ("", GATEWAY_A4, "the newest"),
+    ],
+)
+def test_sources_of_labels_are_read_from_1_20_on(version, expected, why):
+    cluster = fleet(cegp(selectors=pods({"k8s:app": "cart"})))
+    assert outcome(cluster, "shop/cart", WEB4, versions={"Cilium": version}) == expected, why
+    found = rules(cluster, versions={"Cilium": version})
+    assert (("egress-invalid-selector", "CiliumEgressGatewayPolicy/a") in found) == (expected == NOT_MEANT)
+
+
+def test_node_selectors_take_the_source_too():
+    gateway = {"nodeSelector": {"matchLabels": {"k8s:egress": "yes"}}}
+    selectors = [SHOP | {"nodeSelector": {"matchLabels": {"k8s:role": "worker"}}}]
+    cluster = fleet(cegp(selectors=selectors, gateway=gateway))
+    assert outcome(cluster, "shop/cart", WEB4) == GATEWAY_A4
+    assert outcome(cluster, "shop/on-edge", WEB4) == NOT_MEANT
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ({"destinationCIDRs": EVERYWHERE, "selectors": [SHOP]}, "no gateway at all"),
+        ({"selectors": [SHOP], "egressGateway": EDGE}, "no destinationCIDRs"),
+    ],
+)
+def test_what_the_agent_cannot_parse_is_rejected_as_a_whole(spec, why):
+    cluster = fleet(named("CiliumEgressGatewayPolicy", "a", spec, api="cilium.io/v2"))
+    assert outcome(cluster, "shop/cart", WEB4) == NOT_MEANT, why
+    assert ("egress-policy-rejected", "CiliumEgressGatewayPolicy/a") in rules(cluster)
 
 
 def test_version_is_read_from_the_agents_image():
@@ -243,7 +410,7 @@ def test_several_gateways_share_pods_by_hash_of_the_endpoint():
         {"apiVersion": "cilium.io/v2", "kind": "CiliumEndpoint", "metadata": {"namespace": "shop", "name": n, "uid": u}}
         for n, u in uids.items()
     ]
-    cluster = fleet(cegp(gateways=[on("v4"), EDGE]), *ends)
+    cluster = fleet(cegp(gateways=[BY_ADDRESS, EDGE]), *ends)
     by_ip = ["edge-a", "edge-v4"]  # 192.0.2.11 before 192.0.2.13, whatever the order of the list
     for name, uid in uids.items():
         expected = by_ip[int(fnv_1a([uid])[0]) % 2]
@@ -315,7 +482,7 @@ def test_no_object_breaks_the_reader(spec):
 
 
 def test_table_lists_who_serves_and_what_happens_without():
-    cluster = fleet(cegp(gateway=on("v4")))
+    cluster = fleet(cegp(gateway=BY_ADDRESS))
     rows = {str(row.family): row for row in gateway_table(read_gateways(cluster)[0], cluster)}
     assert rows["IPv4"].gateway_nodes == ("edge-v4",)
     assert rows["IPv4"].egress_addresses == ("192.0.2.13",)
