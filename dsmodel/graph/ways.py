@@ -32,7 +32,7 @@ from dsmodel.graph.flows import Verdict
 from dsmodel.graph.paths.blocks import codes_of
 from dsmodel.graph.paths.decisions import Cause, Decision, Seen
 from dsmodel.graph.paths.destinations import State
-from dsmodel.graph.snat import cilium, linux
+from dsmodel.graph.snat import node_budget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,6 +140,7 @@ class _Builder:
         self.paths, self.cluster, self.detail = paths, paths.cluster, detail
         self.nodes: dict[Key, dict[str, Any]] = {}
         self.steps: dict[tuple[Key, Key, Key], _Step] = {}
+        self.ports: dict[tuple[IPFamily, str], int | None] = {}  # of one address, by family and rule
         self.unit, self.units = self._units()
         self.seat, self.seats = self._seats()
         # seat of each pod, and its workload with it where there are any: the same in both families
@@ -397,7 +398,10 @@ class _Builder:
     def _snat(self, family: IPFamily, address: str, rule: str) -> tuple[Role, Key, dict[str, Any]]:
         """Return the step to an address that sources are rewritten to."""
         key: Key = (Kind.SNAT_IP.value, address, _NUMBER[family])
-        ports = (cilium() if rule.lower().startswith("cilium") else linux()).ports
+        if (family, rule) not in self.ports:
+            masquerades = self.paths.network.masquerades
+            self.ports[family, rule] = node_budget(rule, masquerades, family=family, cluster=self.cluster).ports
+        ports = self.ports[family, rule]
         self._node(key, label=address, family=str(family), ports=ports)
         return Role.SNAT, key, {"rewrite": address, "reason": rule, "capacity": ports}
 

@@ -101,13 +101,19 @@ def test_3_how_many_connections_fit_and_what_binds():
     assert (dead.connections, dead.bottleneck) == (0, ())
 
 
-def test_3_cilium_has_half_of_the_ports():
-    cilium = Cilium()
-    paths = asked("8.8.8.8", masquerades=[cilium], border=())
+@pytest.mark.parametrize(
+    ("is_bpf", "connections", "bottleneck"),
+    [
+        (True, 32_768, (("44.0.0.1", 32_768),)),
+        (False, 56_464, (("2 pods on a x 28232 ports", 56_464),)),  # netfilter has 64,512, and two pods 28,232 each
+    ],
+)
+def test_3_cilium_has_half_of_the_ports_where_it_translates_in_bpf(is_bpf, connections, bottleneck):
+    paths = asked("8.8.8.8", masquerades=[Cilium(bpf=is_bpf)], border=())
     cluster = cluster_of(NODES, PODS, ipv4="44.0.0.{}", ipv6=GLOBAL["ipv6"], cluster_cidrs=GLOBAL["cluster_cidrs"])
     one = resolve(cluster, "8.8.8.8", network=paths.network, pods=[0, 3])  # both on node a
     found = maximum_connections(one, family="IPv4")
-    assert (found.connections, found.bottleneck) == (32_768, (("44.0.0.1", 32_768),))
+    assert (found.connections, found.bottleneck) == (connections, bottleneck)
 
 
 def test_4_how_many_more_replicas_fit():

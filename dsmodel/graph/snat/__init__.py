@@ -4,8 +4,9 @@ A translated connection must be unique as (protocol, translated address, transla
 port), so the limit is per translated address, protocol and destination: a thousand destinations can each use the whole
 pool, and one hot destination exhausts it alone. Families never share a pool; on a node they share conntrack.
 
-`PortBudget` and its constructors say what a translator has; `snat_pressure` judges columns of connections;
-`dsmodel.graph.snat.law` holds the arithmetic, `CONSTANTS` the numbers with date and source.
+`PortBudget` and its constructors say what a translator has, `node_budget` whose rule translates on a node;
+`snat_pressure` judges columns of connections; `dsmodel.graph.snat.law` holds the arithmetic, `CONSTANTS` the numbers
+with date and source.
 """
 
 from dsmodel.graph.snat.budgets import (
@@ -21,6 +22,7 @@ from dsmodel.graph.snat.budgets import (
 )
 from dsmodel.graph.snat.conntrack import ConntrackPressure, conntrack_max, conntrack_pressure
 from dsmodel.graph.snat.constants import CONSTANTS, Constant, constant
+from dsmodel.graph.snat.nodes import node_budget
 from dsmodel.graph.snat.pressure import ALL_DESTINATIONS, PROTOCOLS, Connections, Pressure, SnatPool, snat_pressure
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "constant",
     "gcp_cloud_nat",
     "linux",
+    "node_budget",
     "nptv6",
     "snat_pressure",
     "untranslated",

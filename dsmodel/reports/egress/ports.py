@@ -20,7 +20,6 @@ from dsmodel.addresses.cidr import IPFamily
 from dsmodel.addresses.literals import format_address
 from dsmodel.addresses.text import format_addresses
 from dsmodel.errors import InvalidInput
-from dsmodel.graph.masquerade import Cilium
 from dsmodel.graph.network import BorderNAT
 from dsmodel.graph.paths import Paths, resolve
 from dsmodel.graph.paths.blocks import codes_of
@@ -34,8 +33,7 @@ from dsmodel.graph.snat import (
     PortBudget,
     Pressure,
     SnatPool,
-    cilium,
-    linux,
+    node_budget,
     nptv6,
     snat_pressure,
     untranslated,
@@ -281,11 +279,11 @@ class _Loads:
         if made.exits:
             addresses = [leave.address for leave in made.exits if leave.address]
             for address in addresses:
-                pool = self._pool(address, family, "gateway", self._budget(rule))
+                pool = self._pool(address, family, "gateway", self._budget(rule, family))
                 self._load(pool, what, np.array([len(pods) / len(addresses)]), None)
         elif made.translated and made.seen is Seen.NODE and made.sources:
             for address in made.sources:
-                pool = self._pool(address, family, "node", self.budgets.get("node", self._budget(rule)))
+                pool = self._pool(address, family, "node", self.budgets.get("node", self._budget(rule, family)))
                 self._load(pool, what, np.array([len(pods) / len(made.sources)]), None)
         elif made.translated:
             self._nodes(half.groups.node[pods], family, rule, what)
@@ -305,19 +303,17 @@ class _Loads:
         if key not in self.at_nodes:
             has = np.flatnonzero(nodes[f"has_internal_{end}"])
             texts = format_addresses(nodes[f"internal_{end}"][has]).to_pylist()
-            budget = self.budgets.get("node", self._budget(rule))
+            budget = self.budgets.get("node", self._budget(rule, family))
             places = np.full(len(nodes) + 1, -1, np.int64)  # the last is for a node that is not known
             places[has] = [self._pool(str(text), family, "node", budget) for text in texts]
             self.at_nodes[key] = places
         pools, counts = np.unique(self.at_nodes[key][node], return_counts=True)
         self._load(pools[pools >= 0], what, counts[pools >= 0].astype(np.float64), None)
 
-    def _budget(self, rule: str) -> PortBudget:
-        """Return the ports of who translates by a rule: Cilium in BPF, all others with netfilter."""
-        component = rule.partition(":")[0]
-        bpf = any(isinstance(each, Cilium) and each.bpf for each in self.paths.network.masquerades or ())
-        is_bpf = component.startswith("CiliumEgressGatewayPolicy/") or (component == Cilium.component and bpf)
-        return cilium() if is_bpf else linux()
+    def _budget(self, rule: str, family: IPFamily) -> PortBudget:
+        """Return the ports of who translates by a rule."""
+        masquerades, cluster = self.paths.network.masquerades, self.paths.cluster
+        return node_budget(rule, masquerades, family=family, cluster=cluster)
 
     def _border(self, title: str) -> tuple[str, PortBudget | None]:
         """Return what is known of a translator at the border."""
