@@ -206,11 +206,6 @@ def _read(
         manifest.find("warning", "egress-pool-missing", words)
     if not pool and not address:
         manifest.find("error", "egress-policy-rejected", "neither egressIP nor externalIPPool: it changes nothing")
-    if address:
-        family = family_of_text(address)
-        other = IPFamily.IPV6 if family is IPFamily.IPV4 else IPFamily.IPV4
-        words = f"an Egress is of one family, here {family}: {other} of its pods leaves by their own nodes"
-        manifest.find("warning", "egress-one-family", words)
     return AntreaEgress(
         name=manifest.name,
         version=version,

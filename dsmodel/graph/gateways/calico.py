@@ -132,8 +132,6 @@ def read_calico(cluster: Cluster, version: str) -> tuple[list[CalicoEgress], lis
             findings.append(("error", "egress-policy-missing", f"Namespace/{name}", words))
         if not named and not selector:
             continue
-        words = "the documentation knows no IPv6: IPv6 of these pods goes past the gateway"
-        findings.append(("warning", "egress-one-family", f"Namespace/{name}", words))
         findings += [each for rule in own for each in _unreadable(rule, name)]
         policies.append(CalicoEgress(name=name, version=version, rules=own, missing=missing))
     return policies, findings

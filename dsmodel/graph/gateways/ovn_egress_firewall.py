@@ -4,8 +4,8 @@ Promises: the first rule that holds the destination decides, and what no rule ho
 says nothing about the other, so ``Deny 0.0.0.0/0`` leaves IPv6 open; pods of the cluster are never meant; a node
 selector means the nodes' addresses.
 
-What it does not know: ports of flows (a rule with ports leaves the verdict open) and what names resolve to (a rule with
-a DNS name is passed over, and the finding says so).
+What it does not know: ports of flows, what names resolve to, and labels of nodes outside the dump. Where it depends on
+them whether a flow is denied, the verdict is unknown and says on what.
 
 Sources: ovn-org/ovn-kubernetes ``go-controller/pkg/ovn/egressfirewall.go``,
 ``docs/features/cluster-egress-controls/egress-firewall.md`` (December 2024).
@@ -14,12 +14,12 @@ Sources: ovn-org/ovn-kubernetes ``go-controller/pkg/ovn/egressfirewall.go``,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.addresses.literals import parse_address
 from dsmodel.graph.flows import Verdict
-from dsmodel.graph.gateways.contract import Claim, GatewayPolicy, Product, Selection, Subject, Way
+from dsmodel.graph.gateways.contract import EVERYWHERE, Claim, GatewayPolicy, Product, Selection, Subject, Way
 from dsmodel.graph.gateways.manifests import Manifest
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ __all__ = ["EGRESS_FIREWALL", "EgressFirewall", "FirewallRule", "claim_firewalls
 
 MAX_RULES = 8_000
 
+_Held: TypeAlias = "tuple[int, bool, str]"
+"""Place of a rule, whether it allows, and what it depends on whether it holds; empty where it does."""
+
 
 @dataclass(frozen=True)
 class FirewallRule:
@@ -45,9 +48,11 @@ class FirewallRule:
     allows : bool
         ``Allow`` or ``Deny``.
     cidr : Cidr or None
-        Destinations; None for a node selector.
+        Destinations; None for a name or a node selector.
     nodes : LabelSelector or None
-        Nodes whose addresses are meant; None for a CIDR.
+        Nodes whose addresses are meant; None for a name or a CIDR.
+    dns_name : str
+        A name whose addresses are meant; empty for none.
     ports : bool
         Whether it holds for some ports only.
     """
@@ -55,6 +60,7 @@ class FirewallRule:
     allows: bool
     cidr: Cidr | None = None
     nodes: LabelSelector | None = None
+    dns_name: str = ""
     ports: bool = False
 
 
@@ -65,14 +71,11 @@ class EgressFirewall(GatewayPolicy):
     Parameters
     ----------
     rules : tuple of FirewallRule
-        In order; those by name are not among them.
-    by_name : int
-        Rules with a DNS name.
+        In order.
     """
 
     kind: str = "EgressFirewall"
     rules: tuple[FirewallRule, ...] = ()
-    by_name: int = 0
 
 
 def read_firewalls(cluster: Cluster, version: str) -> tuple[list[EgressFirewall], list[Finding]]:
@@ -102,7 +105,6 @@ def read_firewalls(cluster: Cluster, version: str) -> tuple[list[EgressFirewall]
         manifest = Manifest(each, fields=("egress",))
         count = len(manifest.items("spec.egress"))
         read = [_rule(manifest, f"spec.egress.{place}") for place in range(count)]
-        by_name = sum(bool(manifest.value(f"spec.egress.{place}.to.dnsName")) for place in range(count))
         findings += manifest.findings
         if manifest.name != "default":
             words = "the API server takes an EgressFirewall under the name default only; this one has no effect"
@@ -116,7 +118,6 @@ def read_firewalls(cluster: Cluster, version: str) -> tuple[list[EgressFirewall]
             name=manifest.name,
             version=version,
             rules=tuple(rule for rule in read if rule is not None),
-            by_name=by_name,
         )
         policies.append(policy)
         findings += _gaps(policy)
@@ -141,7 +142,7 @@ def claim_firewalls(policies: Sequence[GatewayPolicy], situation: Situation) -> 
     Raises
     ------
     None
-        Rules that depend on ports leave the verdict open.
+        Rules that depend on ports or names leave the verdict open.
     """
     for policy in policies:
         if isinstance(policy, EgressFirewall):
@@ -154,54 +155,63 @@ def claim_firewalls(policies: Sequence[GatewayPolicy], situation: Situation) -> 
 
 def _routes(policy: EgressFirewall, family: IPFamily, situation: Situation) -> Iterator[Route]:
     """Yield a route for each block, so that the longest prefix gives what the first rule in order does."""
-    holders: dict[Cidr, list[tuple[int, FirewallRule]]] = {}
+    holders: dict[Cidr, list[_Held]] = {}
     for place, rule in enumerate(policy.rules):
-        for block in _blocks(rule, family, situation):
-            holders.setdefault(block, []).append((place, rule))
+        for block, depends in _blocks(rule, family, situation):
+            holders.setdefault(block, []).append((place, rule.allows, depends))
     lengths = sorted({block.prefix_length for block in holders})
+    ways: dict[tuple[str, ...], Way] = {}
     for block in holders:
         around = [
             Cidr.from_parts(family, block.first, length, host_bits="mask")
             for length in lengths
             if length <= block.prefix_length
         ]
-        inside = sorted((each for outer in around for each in holders.get(outer, ())), key=lambda each: each[0])
-        yield block, _way(policy, block, [rule for _, rule in inside])
+        inside = sorted(each for outer in around for each in holders.get(outer, ()))
+        yield block, _way(policy, block, inside, ways)
 
 
-def _way(policy: EgressFirewall, block: Cidr, rules: Sequence[FirewallRule]) -> Way | None:
+def _way(policy: EgressFirewall, block: Cidr, held: Sequence[_Held], ways: dict[tuple[str, ...], Way]) -> Way | None:
     """Return what rules that hold a block do, in order; an allowed flow is left alone."""
-    words = set()
-    for rule in rules:
-        words.add(rule.allows)
-        if not rule.ports:
+    words, depends = set(), []
+    for _, allows, on in held:
+        words.add(allows)
+        if not on:
             break
+        depends.append(on)
     else:
         words.add(True)  # what no rule holds is allowed
     if words == {True}:
         return None
     if words == {False}:
-        reason = f"OVN-Kubernetes {policy.title}: the first rule for {block} denies it"
-        if policy.by_name:
-            reason += f"; {policy.by_name} rules by DNS name are not resolved"
-        return Way(Verdict.POLICY_DENIED, reason)
-    reason = f"OVN-Kubernetes {policy.title}: for {block} it depends on the port, which the flow does not say"
-    return Way(Verdict.UNKNOWN, reason)
+        return Way(Verdict.POLICY_DENIED, f"OVN-Kubernetes {policy.title}: the first rule for {block} denies it")
+    key = tuple(dict.fromkeys(depends))
+    if key not in ways:
+        reason = f"OVN-Kubernetes {policy.title}: whether it is denied depends on {' and '.join(key)}"
+        ways[key] = Way(Verdict.UNKNOWN, reason)
+    return ways[key]
 
 
-def _blocks(rule: FirewallRule, family: IPFamily, situation: Situation) -> Iterator[Cidr]:
-    """Yield the destinations of a rule in one family."""
-    if rule.cidr is not None and rule.cidr.family is family:
-        yield rule.cidr
-    if rule.nodes is not None:
-        for row in situation.chosen(rule.nodes)[0]:
+def _blocks(rule: FirewallRule, family: IPFamily, situation: Situation) -> Iterator[tuple[Cidr, str]]:
+    """Yield the destinations of a rule in one family, and what it depends on whether the rule holds them."""
+    port = "the port, which the flow does not say" if rule.ports else ""
+    if rule.dns_name:
+        yield EVERYWHERE[family], f"what {rule.dns_name} resolves to, which is not known"
+    elif rule.cidr is not None and rule.cidr.family is family:
+        yield rule.cidr, port
+    elif rule.nodes is not None:
+        rows, unsure = situation.chosen(rule.nodes)
+        codes = situation.cluster.nodes["labels"]
+        for row, name in enumerate(situation.names):
             address = situation.address(row, family)
-            if address:
-                yield Cidr.from_parts(family, parse_address(address)[1], family.bits)
+            is_open = unsure and int(codes[row]) < 0
+            if address and (row in rows or is_open):
+                block = Cidr.from_parts(family, parse_address(address)[1], family.bits)
+                yield block, f"labels of Node/{name}, which are not known" if is_open else port
 
 
 def _rule(manifest: Manifest, path: str) -> FirewallRule | None:
-    """Read one rule; None for one by name or one that cannot be read."""
+    """Read one rule; None for one that cannot be read."""
     word = manifest.text(f"{path}.type")
     if word not in {"Allow", "Deny"}:
         manifest.find(
@@ -211,11 +221,7 @@ def _rule(manifest: Manifest, path: str) -> FirewallRule | None:
     ports = bool(manifest.items(f"{path}.ports"))
     name = manifest.text(f"{path}.to.dnsName")
     if name:
-        words = (
-            f"{path}: what {name} resolves to is not known; the rule is passed over, and verdicts may be wrong for it"
-        )
-        manifest.find("info", "egress-unknown", words)
-        return None
+        return FirewallRule(word == "Allow", dns_name=name, ports=ports)
     if manifest.value(f"{path}.to.nodeSelector") is not None:
         return FirewallRule(word == "Allow", nodes=manifest.selector(f"{path}.to.nodeSelector"), ports=ports)
     block = manifest.cidr(f"{path}.to.cidrSelector")

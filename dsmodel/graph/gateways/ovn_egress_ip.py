@@ -129,11 +129,6 @@ def read_egress_ips(cluster: Cluster, version: str) -> tuple[list[EgressIP], lis
             ignored=ignored,
         )
         policies.append(policy)
-        families = {family_of_text(address) for address in addresses if address}
-        if len(families) == 1:
-            missing = "IPv6" if IPFamily.IPV4 in families else "IPv4"
-            words = f"its addresses are {next(iter(families))} only: {missing} of its pods leaves by their own nodes"
-            manifest.find("warning", "egress-one-family", words)
         findings += manifest.findings
     return policies, findings
 

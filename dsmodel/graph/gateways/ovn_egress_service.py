@@ -108,9 +108,6 @@ def read_egress_services(cluster: Cluster, version: str) -> tuple[list[EgressSer
             host=manifest.text("status.host"),
             ingress=_ingress(cluster, manifest, found),
         )
-        if source_by == "LoadBalancerIP" and not policy.ingress:
-            words = "its Service has no ingress address: nothing is rewritten; it must be a LoadBalancer that is served"
-            manifest.find("warning", "egress-falls-through", words)
         policies.append(policy)
         findings += manifest.findings
     return policies, findings

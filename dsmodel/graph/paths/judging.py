@@ -461,7 +461,8 @@ class _Judgement:
         proxy_place = int(cells.proxy[cell])
         held = self.captured[cell] or cause is Cause.PROXY_REJECTS
         proxy = self.network.proxies[proxy_place].title if held and proxy_place >= 0 else ""
-        reason = self._reason(cause, place=place, words=words, rule=mask, nat=nat)
+        said = "" if self.leaks[cell] else words  # of what falls through it is said before
+        reason = self._reason(cause, place=place, words=said, rule=mask, nat=nat)
         if self.rule_of_service[cell] >= 0 and place.in_cluster and cause is Cause.DELIVERED:
             reason += f" (kube-proxy: {self.service_rules[self.rule_of_service[cell]]})"
         if self.may_take[cell] and verdict.works:

@@ -126,7 +126,7 @@ def test_fail_over(objects, failed, expected, why):
         ([egress(to={})], "egress-selects-nothing", "no appliedTo"),
         ([egress()], "egress-no-gateway", "on no node"),
         ([egress(pool="gone")], "egress-pool-missing", "no such pool"),
-        ([egress(node="edge-a")], "egress-one-family", "one family"),
+        ([egress(node="edge-a")], "egress-falls-through", "one family"),
         ([egress(node="edge-a"), egress("b", F4, node="edge-b")], "egress-conflict", "two on a pod"),
         ([egress(address="nonsense")], "egress-invalid-address", "no address"),
     ],

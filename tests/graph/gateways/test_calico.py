@@ -107,7 +107,7 @@ def test_fail_over(failed, expected, why):
     ("objects", "annotations", "found", "why"),
     [
         ([ON], BY_POLICY, "egress-policy-missing", "no such policy"),
-        ([ON], DIRECT, "egress-one-family", "IPv6 goes past"),
+        ([ON], DIRECT, "egress-falls-through", "IPv6 goes past"),
         ([ON], notes(selector="app == 'none'"), "egress-no-gateway", "no gateway pod"),
         ([ON], notes(selector="app = 'gw'"), "egress-invalid-selector", "no selector"),
         ([], DIRECT, "egress-unknown", "whether it is switched on is assumed"),

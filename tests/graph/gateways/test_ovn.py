@@ -5,9 +5,14 @@ import json
 import pytest
 from graph.gateways.fleet import WEB4, WEB6, fleet, named, outcome, reason, rules
 
+from dsmodel.addresses.cidr import IPFamily
+from dsmodel.graph.flows import Verdict
 from dsmodel.graph.gateways import gateway_table, read_gateways
 from dsmodel.graph.gateways.ovn_egress_ip import assignments
 from dsmodel.graph.gateways.situation import Situation
+from dsmodel.graph.masquerade import MasqueradeAgent
+from dsmodel.graph.network import BorderNAT, Network
+from dsmodel.graph.paths import resolve
 
 E4, E6, F4 = "192.0.2.100", "2001:db8::100", "192.0.2.101"
 NOT_MEANT = (None, [], "")
@@ -336,6 +341,7 @@ def firewall(*given, name="default"):
 
 DENIED = ("policy_denied", [], "")
 UNKNOWN = ("unknown", [], "")
+NAME = {"dnsName": "a.example"}
 
 
 @pytest.mark.parametrize(
@@ -361,12 +367,60 @@ UNKNOWN = ("unknown", [], "")
             DENIED,
             "a node selector means addresses of nodes",
         ),
-        ([("Allow", {"dnsName": "a.example"}), ("Deny", "0.0.0.0/0")], WEB4, DENIED, "names are not resolved"),
+        ([("Allow", NAME), ("Deny", "0.0.0.0/0")], WEB4, UNKNOWN, "names are not resolved: it may be allowed"),
+        ([("Allow", NAME), ("Deny", "0.0.0.0/0")], WEB6, NOT_MEANT, "and nothing denies IPv6"),
+        ([("Deny", NAME)], WEB6, UNKNOWN, "it may be an address of the name, of any family"),
+        ([("Deny", NAME)], "10.244.5.5", NOT_MEANT, "a pod is not meant, whatever its name"),
+        ([("Allow", NAME)], WEB4, NOT_MEANT, "allowed by name, and allowed without"),
+        ([("Deny", "0.0.0.0/0"), ("Allow", NAME)], WEB4, DENIED, "a rule before decides"),
+        ([("Allow", "198.51.100.0/24"), ("Deny", NAME)], WEB4, NOT_MEANT, "and so it does where it allows"),
+        ([("Deny", NAME), ("Deny", "0.0.0.0/0")], WEB4, DENIED, "denied whatever the name is"),
+        ([("Deny", {"dnsName": "*.example"}, 443)], WEB4, UNKNOWN, "a wildcard, on some ports"),
         ([("Forbid", "0.0.0.0/0")], WEB4, NOT_MEANT, "no type: passed over"),
     ],
 )
 def test_egress_firewall(given, destination, expected, why):
     assert outcome(fleet(firewall(*given)), "shop/cart", destination) == expected, why
+
+
+def test_what_a_verdict_depends_on_is_said_once_and_in_paths():
+    given = firewall(
+        ("Allow", NAME), ("Allow", {"dnsName": "b.example"}), ("Deny", WEB4 + "/32"), ("Deny", "0.0.0.0/0")
+    )
+    cluster = fleet(given)
+    words = "depends on what a.example resolves to, which is not known and what b.example resolves to"
+    assert words in reason(cluster, "shop/cart", WEB4)
+    found = [message for _, rule, _, message in read_gateways(cluster)[1] if rule == "egress-unknown"]
+    assert len(found) == 1
+    assert words in found[0]
+    network = Network.of(cluster, masquerades=(), border=[], routed=["0.0.0.0/0"], default_route=True, nat64=())
+    half = resolve(cluster, WEB4, network=network).halves[IPFamily.IPV4]
+    made = [each for each in half.decisions if each.policy == "EgressFirewall/shop/default"]
+    assert [(str(each.verdict), words in each.reason) for each in made] == [("unknown", True)]
+
+
+def test_labels_of_nodes_that_are_not_known_leave_a_rule_open():
+    given = firewall(("Deny", {"nodeSelector": {"matchLabels": {"role": "worker"}}}))
+    cluster = fleet(given)
+    codes = cluster.nodes["labels"].copy()
+    codes[0] = -1
+    cluster.nodes = cluster.nodes.replace({"labels": codes})
+    assert outcome(cluster, "shop/cart", "192.0.2.11") == UNKNOWN, "edge-a may be a worker"
+    assert outcome(cluster, "shop/cart", "192.0.2.15") == DENIED
+    assert outcome(cluster, "shop/cart", "192.0.2.12") == NOT_MEANT
+
+
+def test_what_falls_through_says_so_once():
+    cluster = fleet(eip(addresses=[E4]))
+    border = [BorderNAT(name="v6", family="IPv6", addresses=("2600::1",))]
+    known = {"border": border, "routed": ["::/0"], "default_route": True, "nat64": ()}
+    for masquerades in ((), (MasqueradeAgent(enable_ipv6=True),)):
+        network = Network.of(cluster, masquerades=masquerades, **known)
+        half = resolve(cluster, "2600::10", network=network).halves[IPFamily.IPV6]
+        leaks = [each.reason for each in half.decisions if each.verdict is Verdict.LEAK_FALLTHROUGH]
+        assert [each.count("it has no IPv6 address") for each in leaks] == [1]
+    found = [message for _, _, title, message in read_gateways(cluster)[1] if title == "EgressIP/a"]
+    assert len(found) == 1
 
 
 def test_firewall_stands_before_gateways():
@@ -433,8 +487,8 @@ def test_external_route(objects, destination, failed, expected, why):
         ([firewall(("Deny", "::/0"))], "egress-firewall-one-family", "EgressFirewall/shop/default", "IPv4 open"),
         ([firewall(("Deny", "x"), name="other")], "egress-policy-rejected", "EgressFirewall/shop/other", "its name"),
         ([firewall(("Deny", "x"))], "egress-invalid-cidr", "EgressFirewall/shop/default", "no CIDR"),
-        ([firewall(("Allow", {"dnsName": "a.example"}))], "egress-unknown", "EgressFirewall/shop/default", "a name"),
-        ([eip(addresses=[E4])], "egress-one-family", "EgressIP/a", "one family"),
+        ([firewall(("Deny", {"dnsName": "a.example"}))], "egress-unknown", "EgressFirewall/shop/default", "a name"),
+        ([eip(addresses=[E4])], "egress-falls-through", "EgressIP/a", "one family"),
         ([eip(addresses=["192.0.2.15"])], "egress-policy-rejected", "EgressIP/a", "an address of a node"),
         ([eip(team="nobody")], "egress-selects-nothing", "EgressIP/a", "no namespace"),
         ([eip("a", [E4]), eip("b", [F4])], "egress-conflict", "EgressIP/a", "a pod in two EgressIPs"),
