@@ -69,7 +69,7 @@ def append_history(history: Cluster | pd.DataFrame, place: str | os.PathLike[str
     ...     first = append_history(examples.nearly_full(), folder, time="2026-01-01")
     ...     again = append_history(examples.nearly_full(), folder, time="2026-01-01")
     ...     (first == again, first[:15], len(read_history(folder)))
-    (True, '000001-20260101', 11)
+    (True, '000001-20260101', 23)
     """
     if isinstance(history, Cluster):
         if time is None:

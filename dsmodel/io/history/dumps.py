@@ -1,8 +1,9 @@
 """Read observations out of a cluster, and tell when its dump was written.
 
 Promises one observation for each pool and for nodes, pods on the pod network, Services and load balancers, counted as
-a forecast counts them. A dump carries no date of its own: the newest time that its objects name is the earliest it
-can have been written, and on a cluster where anything happens it is close.
+a forecast counts them; nodes and pods also for each node pool and zone that labels of nodes name, beside their total. A
+dump carries no date of its own: the newest time that its objects name is the earliest it can have been written, and on
+a cluster where anything happens it is close.
 
 What it does not know: the clock of the machine that wrote the objects.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import gzip
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -63,11 +64,11 @@ def observations_of_cluster(cluster: Cluster, time: pd.Timestamp) -> pd.DataFram
     --------
     >>> from dsmodel import examples
     >>> table = observations_of_cluster(examples.nearly_full(), pd.Timestamp("2026-01-01", tz="UTC"))
-    >>> table.loc[3:4, ["pool", "ip_family", "used", "usable"]].values.tolist()
-    [['load balancers', '', 7.0, nan], ['node blocks', 'IPv4', 10.0, 32.0]]
+    >>> table.loc[[0, 4, 16], ["pool", "ip_family", "node_pool", "zone", "used"]].values.tolist()
+    [['nodes', '', '', '', 10.0], ['nodes', '', 'general', 'zone-a', 3.0], ['node blocks', 'IPv4', '', '', 10.0]]
     """
     balancers = int(np.count_nonzero(cluster.services["type"] == _LOAD_BALANCER))
-    rows: list[dict[str, object]] = [
+    rows: list[dict[Any, object]] = [
         {"pool": name, "used": float(count)}
         for name, count in (
             ("nodes", len(cluster.nodes)),
@@ -76,6 +77,7 @@ def observations_of_cluster(cluster: Cluster, time: pd.Timestamp) -> pd.DataFram
             ("load balancers", balancers),
         )
     ]
+    rows += _parts(cluster)
     totals: dict[tuple[str, str, str], dict[str, object]] = {}
     for pool in cluster.pools():
         key = (pool.kind, str(pool.family) if pool.family else "", pool.range)
@@ -84,6 +86,28 @@ def observations_of_cluster(cluster: Cluster, time: pd.Timestamp) -> pd.DataFram
             used, usable = used + float(str(totals[key]["used"])), usable + float(str(totals[key]["usable"]))
         totals[key] = dict(zip(("pool", "ip_family", "range"), key, strict=True)) | {"used": used, "usable": usable}
     return table_of([{"time": time, "source": "dump", **row} for row in (*rows, *totals.values())])
+
+
+def _parts(cluster: Cluster) -> list[dict[Any, object]]:
+    """Count nodes and pods of each node pool and zone; nodes without either label are a part of no name, left out."""
+    nodes, pods = cluster.nodes, cluster.pods
+    rows = pods["node"][pods["holds_address"] & (pods["node"] >= 0)]
+    frame = pd.DataFrame(
+        {
+            "node_pool": np.asarray(nodes["node_pool"], object),
+            "zone": np.asarray(nodes["zone"], object),
+            "nodes": 1,
+            "pods": np.bincount(rows, minlength=len(nodes)),
+        }
+    )
+    counts = frame.groupby(["node_pool", "zone"], sort=True)[["nodes", "pods"]].sum()
+    counts = counts.drop(index=[("", "")], errors="ignore")
+    names = counts.index.to_frame(index=False)
+    return [
+        row
+        for kind in ("nodes", "pods")
+        for row in names.assign(pool=kind, used=counts[kind].to_numpy(np.float64)).to_dict("records")
+    ]
 
 
 def newest_time(place: str | os.PathLike[str]) -> pd.Timestamp | None:

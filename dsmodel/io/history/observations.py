@@ -6,8 +6,8 @@ The total is left out where a range that was there before and after has no value
 several sources that tell of the same pool, the one that saw it most often has its name; the others carry their source
 in theirs.
 
-Rule for repeats: the same time, pool and source with the same numbers counts once; with other numbers the one given
-last counts, which in a dataset is the newer append, and a finding says so.
+Of several observations of a pool at one time `dsmodel.cluster.observations` says which counts; in a dataset the newer
+append is the one given last.
 
 What it does not know: gaps and wrong clocks. `dsmodel.planning.scenario.fit` names those, as it knows what is usual.
 """
@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from dsmodel.addresses.cidr import Cidr
+from dsmodel.cluster.observations import without_repeats
 from dsmodel.errors import InvalidCidr, InvalidInput
 
 if TYPE_CHECKING:
@@ -187,7 +188,12 @@ def tidy(observations: pd.DataFrame, findings: Sequence[Finding] = ()) -> pd.Dat
     [['service addresses', 7.0], ['service addresses in 10.96.0.0/24', 3.0], ['service addresses in 10.97.0.0/24', 4.0]]
     """
     found = list(findings)
-    table, repeats = _without_repeats(observations)
+    table, repeats = without_repeats(
+        observations.reset_index(drop=True),
+        ["pool", "ip_family", "node_pool", "zone", "range"],
+        ["used", "usable"],
+        apart=["source"],
+    )
     found += repeats
     parts = [_with_total(rows, found) for _, rows in table.groupby(_SERIES, sort=True)]
     frame = pd.concat(parts, ignore_index=True) if parts else table.assign(metric="")
@@ -220,27 +226,6 @@ def _numbers(column: pd.Series[Any], what: str) -> pd.Series[Any]:
             cell = column.iloc[place]
             raise InvalidInput(f"{what}, row {place + 1}: {cell if isinstance(cell, str) else float(cell)!r} {rule}")
     return values
-
-
-def _without_repeats(table: pd.DataFrame) -> tuple[pd.DataFrame, list[Finding]]:
-    """Keep the last of what was seen twice."""
-    keys = ["time", *_SERIES, "range"]
-    again = table.duplicated(keys, keep="last")
-    if not again.any():
-        return table, []
-    differing = again & ~table.duplicated([*keys, "used", "usable"], keep="last")
-    found: list[Finding] = []
-    for severity, rows, words in (
-        ("info", table[again & ~differing], "with the same numbers; they count once"),
-        ("warning", table[differing], "with other numbers; those given last count"),
-    ):
-        for names, group in rows.groupby(["pool", "ip_family", "range"], sort=True):
-            title = ", ".join(filter(None, map(str, names)))
-            since = f"{group['time'].min():%Y-%m-%d %H:%M}"
-            found.append(
-                (severity, "history-duplicate", title, f"{len(group):,} times given again {words}; first {since}")
-            )
-    return table[~again], found
 
 
 def _with_total(rows: pd.DataFrame, found: list[Finding]) -> pd.DataFrame:

@@ -65,7 +65,8 @@ def read_history(
     -------
     pandas.DataFrame
         ``time`` (UTC), ``metric``, ``ip_family``, ``node_pool``, ``zone``, ``value``, ``pool``, ``range``, ``used``,
-        ``usable``, ``source``, sorted by the first five: what `dsmodel.planning.scenario.fit` takes.
+        ``usable``, ``source``, sorted by the first five: what `dsmodel.planning.scenario.fit` takes. Nodes and pods of
+        dumps have a row for the cluster and one for each node pool and zone, of which ``fit(by=...)`` counts one kind.
         ``attrs["findings"]`` holds records with ``severity``, ``rule``, ``object``, ``message``.
 
     Raises
@@ -82,8 +83,8 @@ def read_history(
     >>> from dsmodel.io.samples import sample_path
     >>> dumps = {"2026-01-01": sample_path("nearly-full"), "2026-01-02": sample_path("nearly-full")}
     >>> history = read_history(dumps)
-    >>> history.loc[history["metric"] == "nodes", ["time", "value"]].astype(str).values.tolist()
-    [['2026-01-01 00:00:00+00:00', '20.0'], ['2026-01-02 00:00:00+00:00', '20.0']]
+    >>> history.loc[history["metric"] == "services", ["time", "value"]].astype(str).values.tolist()
+    [['2026-01-01 00:00:00+00:00', '104.0'], ['2026-01-02 00:00:00+00:00', '104.0']]
     """
     first = time_of(start, "start") if start is not None else None
     last = _last(time_of(end, "end")) if end is not None else None

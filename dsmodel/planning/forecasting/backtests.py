@@ -20,8 +20,11 @@ from dsmodel.planning.forecasting.populations import Population, schedule_of
 from dsmodel.planning.forecasting.results import QUANTILES
 from dsmodel.planning.scenario.fitting import LEAST_POINTS, SHAPES, fit_series
 from dsmodel.planning.scenario.histories import series_of
+from dsmodel.planning.scenario.parts import axes_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from dsmodel.planning.scenario.growth import Growth
@@ -40,6 +43,7 @@ def back_test(
     held_back_ratio: float = 0.3,
     shape: str = "linear",
     robust: bool = False,
+    by: str | Sequence[str] = (),
     rng: np.random.Generator | None = None,
 ) -> pd.DataFrame:
     """Tell how well the late part of a history lies in the bands that its early part gives.
@@ -50,7 +54,7 @@ def back_test(
         As of `fit`.
     held_back_ratio : float, default 0.3
         Share of each series' time that is held back, between 0 and 1.
-    shape, robust : str, bool
+    shape, robust, by : str, bool, str or sequence of str
         As of `fit`.
     rng : numpy.random.Generator, optional
         Decides; without one, always the same.
@@ -80,7 +84,7 @@ def back_test(
     if shape not in SHAPES:
         raise InvalidInput(f"shape={shape!r}: is one of {', '.join(SHAPES)}")
     generator = rng if rng is not None else np.random.default_rng(_SEED)
-    series, _ = series_of(history)
+    series, _ = series_of(history, axes_of(by))
     rows = [_judged(each, held_back_ratio, shape=shape, robust=robust, rng=generator) for each in series]
     return pd.DataFrame(rows)
 

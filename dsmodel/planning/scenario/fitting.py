@@ -24,9 +24,10 @@ from dsmodel.planning.scenario.calendars import day_of
 from dsmodel.planning.scenario.demands import KINDS, Demand, Scenario
 from dsmodel.planning.scenario.growth import Growth
 from dsmodel.planning.scenario.histories import Series, series_of
+from dsmodel.planning.scenario.parts import axes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -61,7 +62,14 @@ class Fit:
     findings: pd.DataFrame
 
 
-def fit(history: pd.DataFrame, *, start: Day | None = None, shape: str = "linear", robust: bool = False) -> Fit:
+def fit(
+    history: pd.DataFrame,
+    *,
+    start: Day | None = None,
+    shape: str = "linear",
+    robust: bool = False,
+    by: str | Sequence[str] = (),
+) -> Fit:
     """Fit demand to history.
 
     Parameters
@@ -74,12 +82,16 @@ def fit(history: pd.DataFrame, *, start: Day | None = None, shape: str = "linear
         "linear", "exponential", or "best": the one that leaves less over.
     robust : bool, default False
         Leave out increments that stand far out.
+    by : str or sequence of str, optional
+        "node_pool", "zone" or both: let each of these grow by itself, and what lies in none of them apart. Left out,
+        the total counts where there is one, as parts that grow together give bands that are too narrow.
 
     Returns
     -------
     Fit
-        Of the series that tell of a kind of demand. Of several that tell of the same (both families' node blocks)
-        objects go before pools, then the one that grows most counts; `Fit.findings` says so.
+        Of the series that tell of a kind of demand. Of several metrics that tell of the same (both families' node
+        blocks) those with the parts asked for go first, then objects before pools, then the one that grows most;
+        `Fit.findings` says so.
 
     Raises
     ------
@@ -95,7 +107,8 @@ def fit(history: pd.DataFrame, *, start: Day | None = None, shape: str = "linear
     """
     if shape not in SHAPES:
         raise InvalidInput(f"shape={shape!r}: is one of {', '.join(SHAPES)}")
-    series, trouble = series_of(history)
+    axes = axes_of(by)
+    series, trouble = series_of(history, axes)
     known = []
     for each in series:
         if not each.kind:
@@ -115,7 +128,7 @@ def fit(history: pd.DataFrame, *, start: Day | None = None, shape: str = "linear
         growth, found = fit_series(each, shape=shape, robust=robust)
         growths.append(growth)
         trouble += found
-    chosen = _chosen(known, growths)
+    chosen = _chosen(known, growths, axes)
     trouble += _passed_over(known, chosen)
     last = max(int(each.days[-1]) for each in known)
     begin = day_of(start, "start") if start is not None else dt.date(1970, 1, 1) + dt.timedelta(days=last)
@@ -201,29 +214,41 @@ def _kept(span: NDArray[np.float64], change: NDArray[np.float64]) -> NDArray[np.
     return np.abs(daily) <= _OUTLIER * deviation if deviation else np.ones(len(daily), np.bool_)
 
 
-def _chosen(series: list[Series], growths: list[Growth]) -> list[int]:
-    """Choose one series for each kind and place: objects before pools, then the one that grows most."""
-    best: dict[tuple[str, str, str], int] = {}
+def _chosen(series: list[Series], growths: list[Growth], axes: tuple[str, ...]) -> list[int]:
+    """Choose one metric for each kind: with the parts asked for, objects before pools, then what grows most."""
+    metrics: dict[str, dict[tuple[str, str], list[int]]] = {}
     for place, each in enumerate(series):
-        key = (each.kind, each.node_pool, each.zone)
-        best[key] = min(best.get(key, place), place, key=lambda one: _rank(series[one], growths[one]))
+        metrics.setdefault(each.kind, {}).setdefault((each.metric, each.ip_family), []).append(place)
+    best = [
+        min(
+            named.values(),
+            key=lambda places: _rank([series[one] for one in places], [growths[one] for one in places], axes),
+        )
+        for named in metrics.values()
+    ]
     order = {kind: number for number, kind in enumerate(KINDS)}
-    return sorted(best.values(), key=lambda place: (order[series[place].kind], place))
+    return sorted((place for places in best for place in places), key=lambda one: (order[series[one].kind], one))
 
 
-def _rank(series: Series, growth: Growth) -> tuple[bool, float]:
-    """Say what goes first: objects before pools, then the larger growth."""
-    is_pool = series.metric.lower().replace("_", " ") != series.kind.replace("_", " ")
-    return is_pool, -(growth.per_day + growth.compound_ratio * float(series.counts[-1]))
+def _rank(series: list[Series], growths: list[Growth], axes: tuple[str, ...]) -> tuple[bool, bool, float]:
+    """Say what goes first; of a metric all its parts."""
+    has_parts = any(all(getattr(each, axis) for axis in axes) for each in series)
+    is_pool = series[0].metric.lower().replace("_", " ") != series[0].kind.replace("_", " ")
+    grows = (
+        growth.per_day + growth.compound_ratio * float(each.counts[-1])
+        for each, growth in zip(series, growths, strict=True)
+    )
+    return not has_parts, is_pool, -sum(grows)
 
 
 def _passed_over(series: list[Series], chosen: list[int]) -> Iterator[Finding]:
-    """Name the series that another one speaks for."""
-    titles = {(series[place].kind, series[place].node_pool, series[place].zone): place for place in chosen}
+    """Name the series that another metric speaks for."""
+    speakers = {series[place].kind: series[place] for place in chosen}
     for place, each in enumerate(series):
-        other = titles[each.kind, each.node_pool, each.zone]
-        if other != place:
-            yield "info", "history-passed-over", each.title, f"{series[other].title} tells of the same {each.kind}"
+        if place not in chosen:
+            other = speakers[each.kind]
+            title = ", ".join(filter(None, (other.metric, other.ip_family)))
+            yield "info", "history-passed-over", each.title, f"{title} tells of the same {each.kind}"
 
 
 def _rates(series: list[Series], growths: list[Growth], chosen: list[int]) -> pd.DataFrame:

@@ -1,8 +1,9 @@
 """History as a tidy frame, made sound: one number a day for each series, and a finding for what was mended.
 
-Promises that rows may come in any order. Of several values of a day the largest is kept, as a pool is full at its peak.
-A value that is no number, a time given twice, a gap, and times that a wrong clock wrote are findings; nothing is
-interpolated.
+Promises that rows may come in any order. What was given twice for one time is told by `dsmodel.cluster.observations`,
+a total beside its parts by `dsmodel.planning.scenario.parts`. Of several times of a day the largest value is kept, as a
+pool is full at its peak. A value that is no number, a time given twice, a gap, times that a wrong clock wrote, and a
+part that is gone are findings; nothing is interpolated.
 
 What it does not know: what wrote the history.
 """
@@ -15,7 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from dsmodel.cluster.observations import without_repeats
 from dsmodel.errors import InvalidInput
+from dsmodel.planning.scenario.parts import partitioned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Series", "series_of"]
 
 _KEYS = ["metric", "ip_family", "node_pool", "zone"]
+_EPOCH, _DAY = pd.Timestamp(0, tz="UTC"), pd.Timedelta(days=1)
 _GAP = 3.0  # times the usual interval
 _PAUSE, _CLOCK = 30.0, 4.0  # a gap over 4 times all that was recorded without pauses of 30 intervals is a wrong clock
 _KIND_OF = {
@@ -91,7 +95,7 @@ class Series:
         return Series(*names, self.kind, self.days[kept], self.counts[kept])
 
 
-def series_of(history: pd.DataFrame) -> tuple[list[Series], list[Finding]]:
+def series_of(history: pd.DataFrame, by: tuple[str, ...] = ()) -> tuple[list[Series], list[Finding]]:
     """Split a history into its series and make them sound.
 
     Parameters
@@ -100,6 +104,8 @@ def series_of(history: pd.DataFrame) -> tuple[list[Series], list[Finding]]:
         ``time`` (date, datetime or text; UTC unless a zone is given), ``metric`` or ``pool`` ("nodes", "pods",
         "services", "load balancers", "node ports", "connections", or a pool of `reports.utilization`), ``value``;
         optionally ``ip_family``, ``node_pool``, ``zone``.
+    by : tuple of str, default ()
+        What parts are asked for, as `dsmodel.planning.scenario.parts.axes_of` gives them.
 
     Returns
     -------
@@ -119,21 +125,24 @@ def series_of(history: pd.DataFrame) -> tuple[list[Series], list[Finding]]:
     >>> series_of(history)[0][0].counts.tolist()
     [10.0, 12.0]
     """
-    frame = _tidy(history)
-    trouble: list[Finding] = []
-    series = []
+    frame, trouble = without_repeats(_tidy(history), _KEYS, ["value"])
+    frame, found = partitioned(frame, by)
+    trouble += found
+    series: list[Series] = []
     for key, rows in frame.groupby(_KEYS, sort=True, observed=True):
         names = (*map(str, key),) if isinstance(key, tuple) else (str(key),)
         title = ", ".join(filter(None, names))
-        trouble += _odd_rows(title, rows)
         known = rows.dropna(subset=["value"])
-        by_day = known.groupby("day", sort=True)["value"].max()
+        if len(known) < len(rows):
+            message = f"{len(rows) - len(known):,} rows without a number are left out"
+            trouble.append(("warning", "history-missing-value", title, message))
+        by_day = known.groupby((known["time"] - _EPOCH) // _DAY, sort=True)["value"].max()
         days, values = by_day.index.to_numpy(np.int64), by_day.to_numpy(np.float64)
         days, values, clocks = _without_clock_jumps(title, days, values)
         trouble += [*clocks, *_gaps(title, days)]
         kind = _KIND_OF.get(names[0].lower().replace("_", " "), "")
         series.append(Series(names[0], names[1], names[2], names[3], kind, days, values))
-    return series, trouble
+    return _without_gone(series, trouble), trouble
 
 
 def _tidy(history: pd.DataFrame) -> pd.DataFrame:
@@ -158,23 +167,7 @@ def _tidy(history: pd.DataFrame) -> pd.DataFrame:
         name: history[source].astype("str").where(history[source].notna(), "") if source in history else ""
         for name, source in zip(_KEYS, (named, *_KEYS[1:]), strict=True)
     }
-    days = (times - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(days=1)
-    return pd.DataFrame({"time": times, "day": days, "value": values, **keys})
-
-
-def _odd_rows(title: str, rows: pd.DataFrame) -> Iterator[Finding]:
-    """Name values that are missing, and times given twice."""
-    missing = int(rows["value"].isna().sum())
-    if missing:
-        yield "warning", "history-missing-value", title, f"{missing:,} rows without a number are left out"
-    twice = rows[rows.duplicated("time", keep=False)]
-    if len(twice):
-        differ = int((twice.groupby("time")["value"].agg(np.ptp) > 0).sum())
-        message = (
-            f"{twice['time'].nunique():,} times stand more than once, {differ:,} of them with different values; the "
-            f"largest is kept; the first is {twice['time'].min():%Y-%m-%d %H:%M}"
-        )
-        yield "warning" if differ else "info", "history-duplicate", title, message
+    return pd.DataFrame({"time": times, "value": values, **keys}).reset_index(drop=True)
 
 
 def _without_clock_jumps(
@@ -210,3 +203,24 @@ def _gaps(title: str, days: NDArray[np.int64]) -> Iterator[Finding]:
         since = np.datetime64(int(days[longest]), "D")
         message = f"{len(wide):,} gaps; the longest is {int(gaps[longest]):,} days from {since}"
         yield "info", "history-gap", title, message
+
+
+def _without_gone(series: list[Series], trouble: list[Finding]) -> list[Series]:
+    """Leave out parts that ended while others went on: what is gone does not grow."""
+    last: dict[tuple[str, str], int] = {}
+    for each in series:
+        if len(each.days):
+            key = (each.metric, each.ip_family)
+            last[key] = max(last.get(key, 0), int(each.days[-1]))
+    kept = []
+    for each in series:
+        usual = max(float(np.median(np.diff(each.days))), 1.0) if len(each.days) > 1 else 1.0
+        if len(each.days) and (each.node_pool or each.zone):
+            days = last[each.metric, each.ip_family] - int(each.days[-1])
+            if days > _GAP * usual:
+                since = np.datetime64(int(each.days[-1]), "D")
+                message = f"ended on {since}, {days:,} days before the others of its kind; left out"
+                trouble.append(("info", "history-part-gone", each.title, message))
+                continue
+        kept.append(each)
+    return kept

@@ -4,6 +4,7 @@ import gzip
 import json
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -87,8 +88,19 @@ def test_pools_of_a_dump_are_those_of_the_report() -> None:
     report = ds.reports.utilization(cluster).sort_values(["pool", "ip_family"], ignore_index=True)
     for column in ("pool", "ip_family", "range", "usable", "used"):
         assert pools[column].tolist() == report[column].tolist(), column
-    objects = history[history["range"] == ""].set_index("metric")["value"].to_dict()
+    whole = (history["range"] == "") & (history["node_pool"] == "") & (history["zone"] == "")
+    objects = history[whole].set_index("metric")["value"].to_dict()
     assert objects == {"load balancers": 8, "nodes": 42, "pods": 861, "services": 74}
+
+
+def test_parts_of_a_dump_add_up_to_its_totals() -> None:
+    cluster = ds.read_cluster(sample_path("dual-stack-shop"))
+    history = read_history({"2026-12-01": sample_path("dual-stack-shop")})
+    parts = history[history["zone"] != ""]
+    assert parts.groupby("metric")["value"].sum().to_dict() == {"nodes": 42, "pods": 861}
+    zones, counts = np.unique(cluster.nodes["zone"], return_counts=True)
+    by_zone = parts[parts["metric"] == "nodes"].groupby("zone")["value"].sum()
+    assert by_zone.to_dict() == dict(zip(zones.tolist(), counts.tolist(), strict=True))
 
 
 def test_tables_and_mixtures_of_places(tmp_path) -> None:

@@ -1,0 +1,77 @@
+"""What was counted twice at one time: the one rule for it, whether history is read, stored or fitted.
+
+Promises that the same time and name with the same number counts once; with another number the one given last counts,
+as a correction is given after what it corrects; a row without a number never replaces one that has it. Findings say so.
+
+What it does not know: several times of one day, of which a forecast takes the largest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from dsmodel.cluster.checks import Finding
+
+__all__ = ["without_repeats"]
+
+
+def without_repeats(
+    table: pd.DataFrame, names: Sequence[str], numbers: Sequence[str], *, apart: Sequence[str] = ()
+) -> tuple[pd.DataFrame, list[Finding]]:
+    """Keep one row of what stands more than once at a time.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        With ``time``, in the order given.
+    names : sequence of str
+        Columns that name what was counted, and that findings are told by.
+    numbers : sequence of str
+        Columns of numbers, the deciding one first.
+    apart : sequence of str, optional
+        More columns that tell rows apart.
+
+    Returns
+    -------
+    rows : pandas.DataFrame
+        One a time and name, in the order given.
+    findings : list of (severity, rule, object, message)
+        "history-duplicate": info where the numbers are the same, warning where they differ.
+
+    Raises
+    ------
+    None
+        What stands once stays.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"time": pd.to_datetime(["2026-01-01"] * 2), "pool": "pods", "used": [9.0, 4.0]})
+    >>> rows, found = without_repeats(table, ["pool"], ["used"])
+    >>> rows["used"].tolist(), found[0][3]
+    ([4.0], '1 times given again with other numbers; those given last count; first 2026-01-01 00:00')
+    """
+    keys = ["time", *names, *apart]
+    if not table.duplicated(keys).any():
+        return table, []
+    known = table[numbers[0]].notna().to_numpy()
+    ranked = table.iloc[np.argsort(known, kind="stable")]  # rows without a number first: they lose
+    again = ranked.duplicated(keys, keep="last")
+    same = again & ranked.duplicated([*keys, *numbers], keep="last")
+    found: list[Finding] = []
+    for severity, rows, words in (
+        ("info", ranked[same], "with the same numbers; they count once"),
+        ("warning", ranked[again & ~same & ranked[numbers[0]].notna()], "with other numbers; those given last count"),
+    ):
+        for title, group in rows.groupby(list(names), sort=True):
+            parts = title if isinstance(title, tuple) else (title,)
+            message = f"{len(group):,} times given again {words}; first {group['time'].min():%Y-%m-%d %H:%M}"
+            found.append((severity, "history-duplicate", ", ".join(filter(None, map(str, parts))), message))
+    return ranked[~again].sort_index(), found
