@@ -20,11 +20,11 @@ import numpy as np
 import pandas as pd
 
 from dsmodel.errors import InvalidInput
-from dsmodel.io.history.measurements import measured, observations_of_metrics, reset_finding
+from dsmodel.io.history.measurements import difference_finding, measured, observations_of_metrics, reset_finding
 from dsmodel.io.history.metrics import BY_NAME, METRICS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from dsmodel.cluster.checks import Finding
     from dsmodel.io.history.metrics import Metric
@@ -112,8 +112,12 @@ def read_exposition(text: str, what: str, *, time: pd.Timestamp | None = None) -
     parts: list[pd.DataFrame] = []
     for metric in METRICS:
         chosen = [each for each in samples.get(metric.name, ()) if _fits(metric, dict(each.labels))]
-        parts += _measured(metric, chosen)
-    parts += _nets(samples)
+        if metric.beside:
+            chosen = _together(metric, chosen, samples.get(metric.beside, ()))
+        if metric.role != "released":
+            parts += _measured(metric, chosen)
+        if metric.lags and metric.role == "used":
+            found += _differences(metric, chosen)
     observations, doubts = observations_of_metrics(parts, what)
     return observations, [*found, *doubts]
 
@@ -178,9 +182,6 @@ def _fits(metric: Metric, labels: dict[str, str]) -> bool:
 
 def _measured(metric: Metric, samples: list[_Sample]) -> Iterator[pd.DataFrame]:
     """Let the largest answer count, add up the parts, and give one frame a pool."""
-    if metric.role in {"opened", "released"}:
-        return
-    choose = min if metric.role == "free" else max
     parts: dict[tuple[str, ...], dict[tuple[float, tuple[str, ...]], float]] = defaultdict(dict)
     for sample in samples:
         if math.isnan(sample.value):
@@ -188,7 +189,7 @@ def _measured(metric: Metric, samples: list[_Sample]) -> Iterator[pd.DataFrame]:
         labels = dict(sample.labels)
         part = (sample.time, tuple(labels.get(name, "") for name in metric.summed))
         held = parts[tuple(labels.get(name, "") for name in metric.keys)]
-        held[part] = choose(held.get(part, sample.value), sample.value)
+        held[part] = max(held.get(part, sample.value), sample.value)
     for key, values in sorted(parts.items()):
         total: dict[float, float] = defaultdict(float)
         for (time, _), value in values.items():
@@ -197,24 +198,30 @@ def _measured(metric: Metric, samples: list[_Sample]) -> Iterator[pd.DataFrame]:
         yield measured(metric, dict(zip(metric.keys, key, strict=True)), times, [total[time] for time in times])
 
 
-def _nets(samples: dict[str, list[_Sample]]) -> Iterator[pd.DataFrame]:
-    """Take what was given back from what was handed out, instance by instance."""
-    for opened in (row for row in METRICS if row.role == "opened"):
-        back = opened.name.replace("_allocations_", "_releases_")
-        released = {(each.labels, each.time): each.value for each in samples.get(back, ())}
-        nets = [
-            each._replace(value=each.value - released.get((each.labels, each.time), 0.0))
-            for each in samples.get(opened.name, ())
-        ]
-        for part in _measured(_as_net(opened), nets):
-            yield part.assign(role="net")
+def _together(metric: Metric, samples: list[_Sample], beside: Sequence[_Sample]) -> list[_Sample]:
+    """Put two metrics together, server by server: what was released off what was opened, what is used to what is free.
+
+    Nothing may have been released yet; what is free says nothing without what is used.
+    """
+    others = {(each.labels, each.time): each.value for each in beside}
+    if metric.role == "opened":
+        return [each._replace(value=each.value - others.get((each.labels, each.time), 0.0)) for each in samples]
+    pairs = ((each, others.get((each.labels, each.time))) for each in samples)
+    return [each._replace(value=each.value + other) for each, other in pairs if other is not None]
 
 
-def _as_net(metric: Metric) -> Metric:
-    """Name the difference of two counters."""
-    return type(metric)(
-        metric.name, metric.component, metric.versions, metric.pool, "net", metric.label, metric.family
-    )  # fmt: skip
+def _differences(metric: Metric, samples: list[_Sample]) -> Iterator[Finding]:
+    """Name pools of which servers say different things at one time."""
+    spans: dict[str, dict[float, tuple[float, float]]] = defaultdict(dict)
+    for sample in samples:
+        held = spans[dict(sample.labels).get(metric.label, "") if metric.label else ""]
+        low, high = held.get(sample.time, (sample.value, sample.value))
+        held[sample.time] = (min(low, sample.value), max(high, sample.value))
+    for name, times in sorted(spans.items()):
+        apart = sorted(time for time, (low, high) in times.items() if low < high)
+        if apart:
+            most = max(high - low for low, high in times.values())
+            yield difference_finding(metric, {metric.label: name}, pd.Timestamp(apart[0], unit="s"), most)
 
 
 def _resets(samples: dict[str, list[_Sample]]) -> Iterator[Finding]:

@@ -1,7 +1,8 @@
 """From values of metrics to observations of pools.
 
 Promises one observation a time and pool: what is used straight, or as ratio times maximum, or as what was handed out
-less what was given back; what is usable straight, or as used and free together, or as used by ratio.
+less what was given back; what is usable straight, or as used and free together, or as used by ratio. Nothing used of
+nothing is what a server says that has not looked yet, and no observation.
 
 What it does not know: where the values come from.
 """
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
     from dsmodel.cluster.checks import Finding
     from dsmodel.io.history.metrics import Metric
 
-__all__ = ["measured", "observations_of_metrics", "reset_finding"]
+__all__ = ["difference_finding", "measured", "observations_of_metrics", "reset_finding"]
 
 _POOL = ["time", "source", "pool", "ip_family", "range"]
 _ENDLESS = 2.0**32  # more addresses than IPv4 has
 _NO_POOL = "no_ippool"  # how Calico counts what lies in no pool
+_ROLES = {"opened": "net", "free": "usable"}  # once put together with the metric beside them
 _COLUMNS = ("time", "cluster", "source", "pool", "range", "ip_family", "role", "value")
 
 
@@ -42,7 +44,7 @@ def measured(metric: Metric, labels: Mapping[str, str], times: Sequence[Any], va
     times : sequence of float64
         Seconds since 1970-01-01, kept to the millisecond, as a server does.
     values : sequence of float64
-        One a time.
+        One a time; of a metric with another beside it, both put together.
 
     Returns
     -------
@@ -73,7 +75,7 @@ def measured(metric: Metric, labels: Mapping[str, str], times: Sequence[Any], va
         pool=metric.pool,
         range=name,
         ip_family=_family(metric, labels, name),
-        role=metric.role,
+        role=_ROLES.get(metric.role, metric.role),
         value=counts[known],
     )
     return frame[list(_COLUMNS)]
@@ -105,7 +107,7 @@ def observations_of_metrics(parts: Iterable[pd.DataFrame], what: str) -> tuple[p
     --------
     >>> from dsmodel.io.history.metrics import BY_NAME
     >>> parts = [measured(BY_NAME[f"kube_apiserver_nodeport_allocator_{name}_ports"][0], {}, [0], [value])
-    ...          for name, value in (("allocated", 8), ("available", 2760))]
+    ...          for name, value in (("allocated", 8), ("available", 8 + 2760))]
     >>> observations_of_metrics(parts, "a scrape")[0][["pool", "used", "usable"]].values.tolist()
     [['node ports', 8.0, 2768.0]]
     """
@@ -122,11 +124,12 @@ def observations_of_metrics(parts: Iterable[pd.DataFrame], what: str) -> tuple[p
     frame = frame[frame["range"] != _NO_POOL]
     frame["ip_family"] = _families_by_size(frame)
     table = frame.pivot_table(index=_POOL, columns="role", values="value", aggfunc="max", sort=True)
-    roles = {name: _role(table, name) for name in ("used", "free", "usable", "ratio", "net")}
+    roles = {name: _role(table, name) for name in ("used", "usable", "ratio", "net")}
     used = _first(roles["used"], np.rint(roles["ratio"] * roles["usable"]), roles["net"])
     with np.errstate(divide="ignore", invalid="ignore"):
         by_ratio = np.where(roles["ratio"] > 0, np.rint(used / roles["ratio"]), np.nan)
-    usable = _first(roles["usable"], used + roles["free"], by_ratio)
+    usable = _first(roles["usable"], by_ratio)
+    used = np.where((used == 0) & (usable == 0), np.nan, used)
     rows = table.index.to_frame(index=False).assign(used=used, usable=usable)
     found = list(_doubts(rows))
     rows = rows[rows["used"].notna()]
@@ -160,6 +163,38 @@ def reset_finding(metric: Metric, labels: Mapping[str, str], since: pd.Timestamp
     title = ", ".join(filter(None, (metric.pool, labels.get(metric.label, ""))))
     message = f"{metric.name} went back, as on a restart; first {since:%Y-%m-%d %H:%M}"
     return "info", "history-counter-reset", title, message
+
+
+def difference_finding(metric: Metric, labels: Mapping[str, str], since: pd.Timestamp, most: float) -> Finding:
+    """Name a pool of which several servers say different things.
+
+    Parameters
+    ----------
+    metric : Metric
+        What they were asked.
+    labels : mapping of str to str
+        Of its series.
+    since : pandas.Timestamp
+        When they differed first.
+    most : float
+        By how many they differed at most.
+
+    Returns
+    -------
+    (severity, rule, object, message)
+        Of severity info: the largest counts.
+
+    Raises
+    ------
+    None
+        Labels that are absent are empty.
+    """
+    title = ", ".join(filter(None, (metric.pool, labels.get(metric.label, ""))))
+    message = (
+        f"servers differ by up to {most:,.0f}, as each tells what was so after its own last operation; the largest "
+        f"counts; first {since:%Y-%m-%d %H:%M}"
+    )
+    return "info", "history-servers-differ", title, message
 
 
 def _family(metric: Metric, labels: Mapping[str, str], name: str) -> str:
@@ -201,6 +236,6 @@ def _doubts(rows: pd.DataFrame) -> Iterable[Finding]:
         unused = int(group["used"].isna().sum())
         if unused:
             yield "info", "history-missing-value", title, f"{unused:,} times nothing says what is in use; left out"
-        if pool == "pod addresses" and (group["ip_family"] == "").any():
+        if pool == "pod addresses" and name and (group["ip_family"] == "").any():
             message = "neither name nor size tells the family; a name with v4 or v6 in it would"
             yield "warning", "history-unknown-family", title, message

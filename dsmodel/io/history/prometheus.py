@@ -1,7 +1,7 @@
 """Ask a Prometheus server, or what speaks its API, for the history of pools.
 
 Promises one question a metric over ``/api/v1/query_range``, aligned to whole steps of UTC: the most that was in use
-within each step, and the least that was free, as a pool is full at its peak. The time of a value is when its step
+within each step, as a pool is full at its peak. The time of a value is when its step
 began. Parts of a pool (nodes) are added up by the server, at most an hour apart. Nothing but the URL is asked: no
 proxy of the environment, no redirect, no file.
 
@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 
 from dsmodel.errors import InvalidInput, Unreachable
-from dsmodel.io.history.measurements import measured, observations_of_metrics, reset_finding
+from dsmodel.io.history.measurements import difference_finding, measured, observations_of_metrics, reset_finding
 from dsmodel.io.history.metrics import METRICS
 from dsmodel.io.history.observations import time_of
 
@@ -207,6 +207,8 @@ def read_prometheus(
             parts += [_part(metric, each, width) for each in series]
             if metric.role == "opened" and series:
                 found += _resets(server, metric, width, window)
+            if metric.role == "used" and metric.lags and series:
+                found += _differences(server, metric, width, window)
     what = f"{server.url} from {first:%Y-%m-%d %H:%M} to {last + width:%Y-%m-%d %H:%M}"
     observations, doubts = observations_of_metrics(parts, what)
     return observations, [*found, *doubts]
@@ -250,26 +252,25 @@ def _selector(metric: Metric, matchers: str, name: str = "") -> str:
 
 
 def _question(metric: Metric, matchers: str, width: pd.Timedelta) -> str:
-    """Write the question for what was most in use, or least free, within a step."""
-    choose = "min" if metric.role == "free" else "max"
+    """Write the question for what was most in use, or usable, within a step."""
     keys, span = ", ".join(metric.keys), _duration(width)
+    within = f"[{span}:{_duration(min(_FINEST, width))}]"
     series = _selector(metric, matchers)
-    if metric.role == "opened":
-        back = _selector(metric, matchers, metric.name.replace("_allocations_", "_releases_"))
-        net = f"{series} - ({back} or {series} * 0)"
-        return f"max by ({keys}) (max_over_time(({net})[{span}:{_duration(min(_FINEST, width))}]))"
+    if metric.beside:
+        other = _selector(metric, matchers, metric.beside)
+        both = f"{series} + {other}" if metric.role == "free" else f"{series} - ({other} or {series} * 0)"
+        return f"max by ({keys}) (max_over_time(({both}){within}))"
     if metric.summed:
-        parts = f"{choose} by ({', '.join((*metric.keys, *metric.summed))}) ({series})"
-        return f"{choose}_over_time((sum by ({keys}) ({parts}))[{span}:{_duration(min(_FINEST, width))}])"
-    return f"{choose} by ({keys}) ({choose}_over_time({series}[{span}]))"
+        parts = f"max by ({', '.join((*metric.keys, *metric.summed))}) ({series})"
+        return f"max_over_time((sum by ({keys}) ({parts})){within})"
+    return f"max by ({keys}) (max_over_time({series}[{span}]))"
 
 
 def _part(metric: Metric, series: Any, width: pd.Timedelta) -> pd.DataFrame:
     """Say of what the values of one series of an answer are."""
     values = np.array(series["values"], dtype=object).reshape(-1, 2)
     seconds = values[:, 0].astype(np.float64) + _TICK - width.total_seconds()
-    part = measured(metric, series["metric"], seconds.tolist(), values[:, 1].astype(np.float64).tolist())
-    return part.assign(role="net") if metric.role == "opened" else part
+    return measured(metric, series["metric"], seconds.tolist(), values[:, 1].astype(np.float64).tolist())
 
 
 def _resets(server: Prometheus, metric: Metric, width: pd.Timedelta, window: dict[str, str]) -> Iterator[Finding]:
@@ -279,3 +280,14 @@ def _resets(server: Prometheus, metric: Metric, width: pd.Timedelta, window: dic
     for each in server.ask(query=query, **window)[0]:
         since = pd.Timestamp(float(each["values"][0][0]) + _TICK - width.total_seconds(), unit="s")
         yield reset_finding(metric, each["metric"], since)
+
+
+def _differences(server: Prometheus, metric: Metric, width: pd.Timedelta, window: dict[str, str]) -> Iterator[Finding]:
+    """Name pools of which several servers say different things at one time."""
+    keys, series = ", ".join(metric.keys), _selector(metric, server.matchers)
+    apart = f"max by ({keys}) ({series}) - min by ({keys}) ({series})"
+    within = f"[{_duration(width)}:{_duration(min(_FINEST, width))}]"
+    for each in server.ask(query=f"max_over_time(({apart}){within}) > 0", **window)[0]:
+        since = pd.Timestamp(float(each["values"][0][0]) + _TICK - width.total_seconds(), unit="s")
+        most = max(float(value) for _, value in each["values"])
+        yield difference_finding(metric, each["metric"], since, most)

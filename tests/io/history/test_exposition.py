@@ -1,5 +1,7 @@
 """Metrics as text: the names that components export, how they are put together, and what is refused."""
 
+import re
+
 import pandas as pd
 import pytest
 
@@ -100,6 +102,36 @@ def rows(text, time=DAY):
         ),
         (
             [
+                'cilium_operator_ipam_ips{type="used"} 30',
+                'cilium_operator_ipam_ips{type="available"} 28',
+                'cilium_operator_ipam_used_ips{target_node="a"} 30',
+            ],
+            ["subnet addresses", "IPv4", "", 30, float("nan"), "cilium-operator"],
+            "the deprecated metric says the same and is not added",
+        ),
+        (
+            [
+                'awscni_assigned_ip_addresses{instance="a"} 20',
+                'awscni_assigned_ip_addresses{instance="b"} 9',
+                'awscni_total_ip_addresses{instance="a"} 30',
+                'awscni_ip_max{instance="a"} 58',
+                'awscni_ip_max{instance="b"} 58',
+            ],
+            ["pod addresses", "", "", 29, 116, "aws-node"],
+            "what is held ready is not the limit",
+        ),
+        (
+            [
+                'kube_apiserver_nodeport_allocator_allocated_ports{instance="a"} 8',
+                'kube_apiserver_nodeport_allocator_available_ports{instance="a"} 2760',
+                'kube_apiserver_nodeport_allocator_allocated_ports{instance="b"} 0',
+                'kube_apiserver_nodeport_allocator_available_ports{instance="b"} 0',
+            ],
+            ["node ports", "", "", 8, 2768, "kube-apiserver"],
+            "a server that has just started says nothing is free, and the pool is not full",
+        ),
+        (
+            [
                 'cilium_ip_addresses{family="ipv6",instance="a"} 5',
                 'cilium_ip_addresses{family="ipv6",instance="b"} 6',
                 'cilium_ipam_capacity{family="ipv6",instance="a",cidr="fd00::/120"} 254',
@@ -144,8 +176,39 @@ def test_names_are_told_apart() -> None:
     assert len(told) == len(set(told))
     assert set(BY_NAME) == {row.name for row in METRICS}
     for row in METRICS:
-        if row.role == "opened":
-            assert row.name.replace("_allocations_", "_releases_") in BY_NAME
+        assert bool(row.beside) == (row.role in {"opened", "free"})
+        if row.beside:
+            assert [each.role for each in BY_NAME[row.beside]] == ["released" if row.role == "opened" else "used"]
+
+
+def test_every_name_has_a_source_and_versions_or_says_that_they_are_not_known() -> None:
+    for row in METRICS:
+        assert re.search(r"#\d+|\.go|upgrade notes|datastore", row.source), row.name
+        assert all(re.fullmatch(r"(\d+\.\d+)?", version) for version in (row.since, row.until)), row.name
+    said = {row.name: row.versions for row in METRICS}
+    assert said["kube_apiserver_clusterip_allocator_allocated_ips"] == "1.23 on"
+    assert said["node_ipam_controller_cirdset_max_cidrs"] == "1.27 on"
+    assert said["node_ipam_controller_multicidrset_usage_cidrs"] == "1.25 to 1.28"
+    assert said["awscni_ip_max"] == "first version not known"
+
+
+def test_servers_that_differ_are_named_and_the_largest_counts() -> None:
+    name = "kube_apiserver_clusterip_allocator_allocated_ips"
+    text = "".join(
+        f'{name}{{cidr="10.96.0.0/24",instance="{each}"}} {used}\n' for each, used in zip("ab", (9, 4), strict=True)
+    )
+    table, found = read_exposition(text, "scrape", time=DAY)
+    assert table["used"].tolist() == [9]
+    ((severity, rule, what, message),) = found
+    assert (severity, rule, what) == ("info", "history-servers-differ", "service addresses, 10.96.0.0/24")
+    assert message.startswith("servers differ by up to 5, as each tells what was so after its own last operation")
+
+
+def test_nothing_of_nothing_is_no_value() -> None:
+    name = "kube_apiserver_nodeport_allocator_"
+    text = f"{name}allocated_ports 0\n{name}available_ports 0\n"
+    with pytest.raises(InvalidInput, match="nothing that says what is in use"):
+        read_exposition(text, "scrape", time=DAY)
 
 
 def test_seconds_milliseconds_labels_and_exemplars() -> None:

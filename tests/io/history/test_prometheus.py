@@ -104,6 +104,13 @@ def test_a_real_server_is_read_end_to_end(server) -> None:
     resets = [each for each in history.attrs["findings"] if each["rule"] == "history-counter-reset"]
     assert {each["object"] for each in resets} == {"node blocks, 10.244.0.0/18"}
     assert "first 2026-01-11 00:00" in resets[0]["message"]
+    apart = [each for each in history.attrs["findings"] if each["rule"] == "history-servers-differ"]
+    assert [each["object"] for each in apart] == [
+        "service addresses, 10.96.0.0/24",
+        "service addresses, fd00:10:96::/120",
+    ]
+    assert apart[0]["message"].startswith("servers differ by up to 1,")
+    assert apart[0]["message"].endswith("first 2026-01-01 00:00")
 
 
 @needs_prometheus
