@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
-__all__ = ["progress"]
+__all__ = ["finished", "progress"]
 
 PATIENCE_SECONDS = 2.0  # work that takes less shows no bar
+_WHOLE = 100  # per cent
+_Found = TypeVar("_Found")
 
 
 @contextmanager
@@ -63,3 +65,46 @@ def progress(
     scale: dict[str, Any] = {"unit": unit, "unit_scale": unit == "B"}
     with tqdm(total=total, initial=initial, desc=what, delay=PATIENCE_SECONDS, leave=False, **scale) as bar:
         yield bar.update
+
+
+def finished(what: str, steps: Generator[float, None, _Found], *, wanted: bool = True) -> _Found:
+    """Work through steps that tell how far they are.
+
+    Parameters
+    ----------
+    what : str
+        A participle: "forecasting".
+    steps : generator of float
+        Yields the share that is done, 0 to 1; between two of them whoever drives it may stop.
+    wanted : bool, default True
+        False shows nothing.
+
+    Returns
+    -------
+    object
+        What the steps return at their end.
+
+    Raises
+    ------
+    None
+        What the work raises passes through.
+
+    Examples
+    --------
+    >>> def steps():
+    ...     yield 0.5
+    ...     return "done"
+    >>> finished("counting", steps())
+    'done'
+    """
+    with progress(what, total=_WHOLE, unit="%", wanted=wanted) as advance:
+        shown = 0
+        while True:
+            try:
+                now = int(next(steps) * _WHOLE)
+            except StopIteration as done:
+                found: _Found = done.value
+                return found
+            if now > shown:
+                advance(now - shown)
+                shown = now

@@ -195,12 +195,12 @@ def _node_names(cluster: Cluster, nodes: int | Sequence[str]) -> NDArray[Any]:
         return np.array(nodes, dtype=_TEXT).reshape(-1)
     if nodes < 0:
         raise InvalidInput(f"nodes={nodes}: a number of nodes is 0 or more")
-    known = pd.Index(cluster.nodes["name"].astype(object))
+    known = set(cluster.nodes["name"].tolist())
     while True:  # a table from outside may have such names already
         numbers = np.arange(cluster.node_serial, cluster.node_serial + nodes)
         names = np.strings.add(np.array("node-", _TEXT), numbers.astype(_TEXT))
         cluster.node_serial += nodes
-        if not pd.Index(names.astype(object)).isin(known).any():
+        if known.isdisjoint(names.tolist()):
             return names
 
 

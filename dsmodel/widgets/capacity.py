@@ -14,11 +14,12 @@ from dsmodel.cards import Card
 from dsmodel.cluster.state import Cluster
 from dsmodel.errors import DsmodelError, InvalidCidr
 from dsmodel.kube.config import DEFAULT_NODE_MASKS, ClusterConfig
-from dsmodel.planning.forecasting import forecast
+from dsmodel.planning.forecasting.runs import forecasting
 from dsmodel.planning.scenario import Scenario
+from dsmodel.progress import finished
 from dsmodel.reports.headroom import limits, summary
 from dsmodel.widgets.bars import limit_bars
-from dsmodel.widgets.panel import Answer, Control, Explorer, Trouble, finished
+from dsmodel.widgets.panel import Answer, Control, Explorer, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -128,15 +129,15 @@ class CapacityExplorer(Explorer):
         Trouble
             A range is none, or the components would not start with these masks.
         """
-        return finished(self.work())
+        return finished("forecasting", self.work())
 
     def work(self) -> Generator[float, None, Answer]:
-        """Work out `answer`, a future at a time where allocators are asked.
+        """Work out `answer`, a step of a future at a time.
 
         Yields
         ------
         float
-            Share of the futures that were run.
+            Share of the steps of all futures that were taken.
 
         Returns
         -------
@@ -153,11 +154,11 @@ class CapacityExplorer(Explorer):
         frame, said = limits(cluster), summary(cluster)
         yield 0.0
         found = None
-        if demand is not None and kind == _COUNTS:
-            rng = np.random.default_rng(_SEED)
-            found = forecast(cluster, demand, horizon=_HORIZONS[kind], trajectories=_TRAJECTORIES[kind], rng=rng)
-        elif demand is not None:
-            found = yield from _replayed(cluster, demand)
+        if demand is not None:
+            found = yield from forecasting(
+                cluster, demand, horizon=_HORIZONS[kind], trajectories=_TRAJECTORIES[kind],
+                rng=np.random.default_rng(_SEED), mode=kind if kind == _COUNTS else "replay",
+            )  # fmt: skip
         self.cluster, self.forecast = cluster, found
         card = found.card() if found else Card("Nothing grows: give nodes, pods or services a week to read dates")
         folded = tuple(replace(section, is_open=False) for section in card.sections)
@@ -202,22 +203,6 @@ def _beside(control: str) -> Iterator[None]:
         yield
     except DsmodelError as error:
         raise Trouble(control, str(error)) from error
-
-
-def _replayed(cluster: Cluster, demand: Scenario) -> Generator[float, None, Forecast]:
-    """Run futures through the allocators, one a step."""
-    rng, most = np.random.default_rng(_SEED), _TRAJECTORIES[_REPLAY]
-    parts: list[Forecast] = []
-    while len(parts) < most:
-        parts.append(forecast(cluster, demand, horizon=_HORIZONS[_REPLAY], trajectories=1, rng=rng, mode="replay"))
-        yield len(parts) / most
-    names = parts[0].replayed
-    return replace(
-        parts[0],
-        first_days=np.concatenate([part.first_days for part in parts], axis=1),
-        fan_moved=np.concatenate([part.fan_moved for part in parts], axis=2),
-        replayed={name: np.concatenate([part.replayed[name] for part in parts], axis=1) for name in names},
-    )
 
 
 def _rate(label: str, value: float) -> Control:

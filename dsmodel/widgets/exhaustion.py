@@ -11,9 +11,10 @@ import pandas as pd
 
 from dsmodel.cards import Card, Section
 from dsmodel.errors import DsmodelError, Reason
+from dsmodel.progress import finished
 from dsmodel.reports.headroom import limits, summary
 from dsmodel.widgets.bars import limit_bars
-from dsmodel.widgets.panel import Answer, Control, Explorer, Trouble, finished
+from dsmodel.widgets.panel import Answer, Control, Explorer, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -89,7 +90,7 @@ class ExhaustionExplorer(Explorer):
         Trouble
             The cluster cannot take what is to be added.
         """
-        return finished(self.work())
+        return finished("adding", self.work())
 
     def work(self) -> Generator[float, None, Answer]:
         """Take the steps one by one; those that were taken before, on the way to here, are not taken again.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from dsmodel.cluster.state import Cluster
 
-__all__ = ["Answer", "Control", "Explorer", "Trouble", "finished", "picture"]
+__all__ = ["Answer", "Control", "Explorer", "Trouble", "picture"]
 
 SETTLE_SECONDS = 0.25  # how long the controls of a slow explorer must be still
 PATIENCE_SECONDS = 0.5  # how long work may hold the kernel before it goes on beside it
@@ -120,6 +120,8 @@ class Explorer:
     None
         What is wrong at the start is shown beside its control.
     """
+
+    _now = staticmethod(time.monotonic)  # seconds, to tell how long work has held the kernel
 
     def __init__(
         self, title: str, controls: Mapping[str, Control], *, cluster: Cluster | None, slow: bool = False
@@ -247,11 +249,11 @@ class Explorer:
     def _advance(self, steps: Generator[float, None, Answer], seconds: float) -> bool:
         """Work for some time; tell whether it came to an end, which is shown."""
         troubles = dict.fromkeys(self._messages, "")
-        deadline = time.monotonic() + seconds
+        deadline = self._now() + seconds
         try:
             while True:
                 self._bar.value = next(steps)
-                if time.monotonic() > deadline:
+                if self._now() > deadline:
                     return False
         except StopIteration as done:
             found: Answer = done.value
@@ -283,41 +285,6 @@ class Explorer:
         told = Markup("<strong>&#9888; {}</strong> ").format(general) if general else Markup()
         kept = _KEPT if wrong else Markup()
         self._state.value = str(told + kept)
-
-
-def finished(steps: Generator[float, None, Answer]) -> Answer:
-    """Work through all steps.
-
-    Parameters
-    ----------
-    steps : generator
-        As `Explorer.work` makes it.
-
-    Returns
-    -------
-    Answer
-        What it returns at its end.
-
-    Raises
-    ------
-    Trouble
-        As the steps raise it.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> def steps():
-    ...     yield 0.5
-    ...     return Answer(pd.DataFrame(), "done")
-    >>> finished(steps()).html
-    'done'
-    """
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            found: Answer = done.value
-            return found
 
 
 def picture(png: bytes, alt: str) -> Markup:

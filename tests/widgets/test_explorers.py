@@ -166,15 +166,16 @@ class TestCapacity:
         explorer.controls["start"].value = "some day"
         assert list(messages(explorer)) == ["start"]
 
-    def test_allocators_are_asked_a_future_at_a_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_allocators_are_asked_a_step_of_a_future_at_a_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
         explorer = CapacityExplorer(ds.examples.nearly_full())
         explorer.controls["nodes"].value = 4
         monkeypatch.setitem(capacity._HORIZONS, "allocators", "60d")
         explorer.controls["futures"].value = "allocators"
         shares = list(explorer.work())
         assert shares == sorted(shares)
-        assert len(shares) > 5
-        assert (explorer.forecast.mode, explorer.forecast.trajectories) == ("replay", len(shares) - 1)
+        weeks = 9  # 60 days
+        assert len(shares) == 1 + weeks * capacity._TRAJECTORIES["allocators"]
+        assert (explorer.forecast.mode, explorer.forecast.trajectories) == ("replay", 10)
         assert "Replay against counts" in shown(explorer)
 
 

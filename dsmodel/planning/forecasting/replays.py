@@ -24,10 +24,9 @@ from dsmodel.cluster.schema import IP_FAMILIES, IP_FAMILY_POLICIES, SERVICE_TYPE
 from dsmodel.planning.forecasting.capacities import nodes_in
 from dsmodel.planning.forecasting.results import NEVER
 from dsmodel.planning.limits import admitted_pods, waiting_nodes
-from dsmodel.progress import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from numpy.typing import NDArray
 
@@ -42,8 +41,8 @@ _LOAD_BALANCER, _EXTERNAL_NAME = 3, 4  # codes of schema.SERVICE_TYPES
 
 def replay(
     question: Question, n: int, *, rng: np.random.Generator
-) -> tuple[NDArray[np.int32], NDArray[Any], dict[str, NDArray[Any]]]:
-    """Run trajectories through the allocators.
+) -> Generator[float, None, tuple[NDArray[np.int32], NDArray[Any], dict[str, NDArray[Any]]]]:
+    """Run trajectories through the allocators, a step at a time.
 
     Parameters
     ----------
@@ -53,6 +52,11 @@ def replay(
         Trajectories.
     rng : numpy.random.Generator
         Decides.
+
+    Yields
+    ------
+    float
+        Share of the steps that were taken.
 
     Returns
     -------
@@ -72,26 +76,25 @@ def replay(
     first, counted = (np.full((pools, n), NEVER, np.int32) for _ in range(2))
     stranded, leaked = (np.full((pools, n), np.nan) for _ in range(2))
     moved = np.zeros((len(points), len(question.kinds), n))
-    with progress("replaying", total=n * question.steps, unit="step") as advance:
-        for place, start in enumerate(rng.integers(_MOST_SEED, size=n).tolist()):
-            generator = np.random.default_rng(start)
-            path = _Trajectory(question, generator)
-            passage = question.passage(1)
-            populations = question.populations(1, generator, law="exact")
-            for step in range(question.steps):
-                for population in populations:
-                    population.advance(step)
-                passage.observe([population.moved for population in populations])
-                path.advance(
-                    step, [(int(each.arrived[0]), int(each.left[0])) for each in populations],
-                    [float(each.moved[0]) for each in populations],
-                )  # fmt: skip
-                if step + 1 in points:
-                    moved[points[step + 1], :, place] = [float(each.moved[0]) for each in populations]
-                advance(1)
-            first[:, place] = question.days(path.first)
-            counted[:, place] = question.days(passage.first[:, 0])
-            stranded[:, place], leaked[:, place] = path.stranded, path.leaked()
+    for place, start in enumerate(rng.integers(_MOST_SEED, size=n).tolist()):
+        generator = np.random.default_rng(start)
+        path = _Trajectory(question, generator)
+        passage = question.passage(1)
+        populations = question.populations(1, generator, law="exact")
+        for step in range(question.steps):
+            for population in populations:
+                population.advance(step)
+            passage.observe([population.moved for population in populations])
+            path.advance(
+                step, [(int(each.arrived[0]), int(each.left[0])) for each in populations],
+                [float(each.moved[0]) for each in populations],
+            )  # fmt: skip
+            if step + 1 in points:
+                moved[points[step + 1], :, place] = [float(each.moved[0]) for each in populations]
+            yield (place * question.steps + step + 1) / (n * question.steps)
+        first[:, place] = question.days(path.first)
+        counted[:, place] = question.days(passage.first[:, 0])
+        stranded[:, place], leaked[:, place] = path.stranded, path.leaked()
     return first, moved, {"counts": counted, "stranded": stranded, "leaked": leaked}
 
 

@@ -16,8 +16,10 @@ from dsmodel.planning.forecasting.replays import replay
 from dsmodel.planning.forecasting.results import Forecast
 from dsmodel.planning.scenario.calendars import horizon_days
 from dsmodel.planning.scenario.demands import Scenario
+from dsmodel.progress import finished
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from typing import Any
 
     from numpy.typing import NDArray
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from dsmodel.planning.forecasting.questions import Question
     from dsmodel.planning.scenario.calendars import Span
 
-__all__ = ["MODES", "SEED", "forecast"]
+__all__ = ["MODES", "SEED", "forecast", "forecasting"]
 
 SEED = 20260101  # of a forecast without a generator
 MODES = {"counts": 10_000, "replay": 20}  # trajectories by default
@@ -82,6 +84,48 @@ def forecast(
     >>> [(each.pool, each.ip_family, str(each.dates[1])) for each in answer.exhaustion[:2]]
     [('node blocks', 'IPv4', '2027-08-08'), ('node blocks', 'IPv6', '2027-08-08')]
     """
+    steps = forecasting(cluster, demand, horizon=horizon, trajectories=trajectories, rng=rng, mode=mode)
+    return finished("forecasting", steps)
+
+
+def forecasting(
+    cluster: Cluster,
+    demand: Scenario,
+    *,
+    horizon: Span,
+    trajectories: int | None = None,
+    rng: np.random.Generator | None = None,
+    mode: str = "counts",
+) -> Generator[float, None, Forecast]:
+    """Forecast step by step, for whoever shows how far it is or may stop it in between.
+
+    Parameters
+    ----------
+    cluster, demand, horizon, trajectories, rng, mode
+        As `forecast` takes them.
+
+    Yields
+    ------
+    float
+        Share of the steps of all trajectories that were taken.
+
+    Returns
+    -------
+    Forecast
+        As `forecast`.
+
+    Raises
+    ------
+    InvalidInput
+        As `forecast`.
+
+    Examples
+    --------
+    >>> from dsmodel import examples
+    >>> demand = Scenario.of("2026-01-01", nodes_per_week=3, law="expected")
+    >>> list(forecasting(examples.kubeadm_dual_stack(), demand, horizon="28d", trajectories=1))[-1]
+    1.0
+    """
     if mode not in MODES:
         raise InvalidInput(f"mode={mode!r}: is one of {', '.join(MODES)}")
     if not isinstance(demand, Scenario) or not demand.demands:
@@ -96,9 +140,9 @@ def forecast(
     question = question_of(cluster, demand, days)
     replayed: dict[str, NDArray[Any]] = {}
     if mode == "replay":
-        first, moved, replayed = replay(question, n, rng=generator)
+        first, moved, replayed = yield from replay(question, n, rng=generator)
     else:
-        first, moved = _count(question, n, rng=generator)
+        first, moved = yield from _count(question, n, rng=generator)
     fan_days = question.fan_steps * demand.step_days
     trouble = tuple(trouble_of(question))
     days = question.steps * demand.step_days
@@ -107,7 +151,9 @@ def forecast(
     )
 
 
-def _count(question: Question, n: int, *, rng: np.random.Generator) -> tuple[NDArray[np.int32], NDArray[Any]]:
+def _count(
+    question: Question, n: int, *, rng: np.random.Generator
+) -> Generator[float, None, tuple[NDArray[np.int32], NDArray[Any]]]:
     """Run all trajectories by counts: first days, and the numbers kept for the picture."""
     firsts, kept = [], []
     points = {step: place for place, step in enumerate(question.fan_steps.tolist())}
@@ -125,6 +171,7 @@ def _count(question: Question, n: int, *, rng: np.random.Generator) -> tuple[NDA
             passage.observe(numbers)
             if shown and step + 1 in points:
                 moved[points[step + 1]] = [column[:shown] for column in numbers]
+            yield (begin + size * (step + 1) / question.steps) / n
         firsts.append(question.days(passage.first))
         kept.append(moved)
     return np.concatenate(firsts, axis=1), kept[0]
