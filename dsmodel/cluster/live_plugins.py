@@ -24,18 +24,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dsmodel.addresses.arrays import addresses_in, to_integers
+from dsmodel.addresses.arrays import to_integers
 from dsmodel.addresses.cidr import Cidr, IPFamily
+from dsmodel.cluster.live_clouds import (
+    is_served_by_cloud,
+    read_aws,
+    read_azure,
+    read_cilium_cloud,
+    read_gke_nodes,
+    read_kube_ovn,
+)
+from dsmodel.cluster.live_nodes import has_addresses_in, node_objects, occupy_pods, on_pod_cidrs
 from dsmodel.cni.antrea import Antrea
 from dsmodel.cni.antrea import read_pool as read_antrea_pool
-from dsmodel.cni.azure import AzureOverlay, read_node
 from dsmodel.cni.calico import read_calico
-from dsmodel.cni.cilium import ClusterPool, MultiPool, read_cilium, read_multi_pool
+from dsmodel.cni.cilium import ClusterPool, read_cilium, read_multi_pool
 from dsmodel.cni.flannel import PUBLIC_IP, read_flannel, read_net_conf
+from dsmodel.cni.gke import is_gke
 from dsmodel.cni.kube_router import KubeRouter, pod_cidrs_of
-from dsmodel.cni.node_ranges import pod_cidr_columns
 from dsmodel.cni.ovn import NODE_SUBNETS, read_ovn
-from dsmodel.cni.range_plugin import RangePlugin
 from dsmodel.cni.whereabouts import read_whereabouts
 from dsmodel.errors import DsmodelError
 
@@ -97,7 +104,7 @@ def plugin_from_objects(cluster: Cluster) -> tuple[NetworkPlugin | None, list[Fi
         try:
             plugin, found = read(cluster)
         except DsmodelError as error:
-            name = read.__name__.removeprefix("_read_").replace("_", "-")
+            name = read.__name__.lstrip("_").removeprefix("read_").replace("_", "-")
             findings.append(("error", "plugin-objects-unreadable", f"Plugin/{name}", str(error)))
             continue
         findings += found
@@ -116,16 +123,20 @@ def _read_calico(cluster: Cluster) -> _Found:
     if not pools or '"host-local"' in network.replace(" ", ""):
         return None, []
     state = [each for kind in _CALICO_KINDS for each in objects.of(kind, *_CALICO)]
+    blocks = objects.of("IPAMBlock", *_CALICO)
+    sizes = [cidr for family in IPFamily for cidr, _ in _block_sizes(pools, family)]
+    if is_served_by_cloud(cluster) and not blocks and not has_addresses_in(cluster, sizes):
+        return None, []  # Calico's policies beside the plugin of the cloud
     findings: list[Finding] = []
-    if not objects.of("IPAMBlock", *_CALICO):
+    if not blocks:
         state += _blocks_of_pods(cluster, pools)
         text = "the dump holds IPPools and no IPAMBlocks: blocks and their owners are taken from the pods' addresses"
         findings.append(("info", "calico-blocks-not-in-dump", "Cluster", text))
-    calico, found = read_calico([*_nodes(cluster), *state])
+    calico, found = read_calico([*node_objects(cluster), *state])
     findings += found
     if calico.nodes > len(cluster.nodes):
         calico.remove_nodes(np.arange(len(cluster.nodes), calico.nodes))
-    held = [entry for block in objects.of("IPAMBlock", *_CALICO) for entry in _held_in_block(block)]
+    held = [entry for block in blocks for entry in _held_in_block(block)]
     return calico, findings + _leaks(cluster, "calico-address-leaked", held)
 
 
@@ -202,18 +213,32 @@ def _read_cilium(cluster: Cluster) -> _Found:
         return None, []
     settings = objects.config_map("kube-system", "cilium-config") or objects.config_map("cilium", "cilium-config") or {}
     shown = [(each.get("spec") or {}).get("ipam") or {} for each in nodes]
+    if settings.get("ipam") == "delegated-plugin" or _is_dataplane_of_gke(cluster, nodes):
+        return None, []  # Cilium carries traffic, and another plugin gives addresses
     plugin: NetworkPlugin
     if settings.get("ipam") == "multi-pool" or any((each.get("pools") or {}).get("allocated") for each in shown):
         plugin, findings = read_multi_pool([*objects.of("CiliumPodIPPool", "cilium.io"), *nodes], names=names)
     elif not any(each.get("podCIDRs") for each in shown):
-        mode = settings.get("ipam", "another mode")
-        text = f"no CiliumNode has spec.ipam.podCIDRs: ipam is {mode}, whose addresses come from the cloud"
-        return None, [("info", "cilium-state-not-in-dump", "Cluster", text)]
+        return read_cilium_cloud(cluster, mode=settings.get("ipam", "another mode"))
     else:
         operator = _cilium_operator(settings)
         plugin, _, findings = read_cilium(nodes, operator=operator, nodes=names)
-    _occupy(cluster, plugin)
+    occupy_pods(cluster, plugin)
     return plugin, findings
+
+
+def _is_dataplane_of_gke(cluster: Cluster, nodes: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether CiliumNodes repeat the podCIDRs of GKE's nodes, as those of Dataplane V2 do."""
+    there = {node["metadata"]["name"]: node for node in node_objects(cluster) if is_gke(node)}
+    if not there:
+        return False
+    pairs = [(each, there.get((each.get("metadata") or {}).get("name", ""))) for each in nodes]
+    return all(
+        node is None
+        or set(((each.get("spec") or {}).get("ipam") or {}).get("podCIDRs") or ())
+        <= set(node["spec"].get("podCIDRs") or ())
+        for each, node in pairs
+    ) and not any((((each.get("spec") or {}).get("ipam") or {}).get("pools") or {}).get("allocated") for each in nodes)
 
 
 def _cilium_operator(settings: Mapping[str, str]) -> ClusterPool | None:
@@ -235,7 +260,7 @@ def _cilium_operator(settings: Mapping[str, str]) -> ClusterPool | None:
 
 def _read_ovn(cluster: Cluster) -> _Found:
     """Read host subnets from nodes' annotations."""
-    nodes = _nodes(cluster)
+    nodes = node_objects(cluster)
     if not any(NODE_SUBNETS in each["metadata"]["annotations"] for each in nodes):
         return None, []
     entries = []
@@ -246,29 +271,8 @@ def _read_ovn(cluster: Cluster) -> _Found:
         text = "nodes have host subnets of OVN-Kubernetes; give cluster_cidrs to know what they are cut from"
         return None, [("info", "ovn-cluster-subnets-not-known", "Cluster", text)]
     ovn, _, findings = read_ovn(nodes, cluster_subnets=",".join(entries))
-    _occupy(cluster, ovn)
+    occupy_pods(cluster, ovn)
     return ovn, findings
-
-
-def _read_azure(cluster: Cluster) -> _Found:
-    """Read overlay blocks from NodeNetworkConfigs; of node subnets only what is wrong."""
-    configs = cluster.objects.of("NodeNetworkConfig", "acn.azure.com")
-    findings: list[Finding] = []
-    blocks: dict[str, list[str]] = {}
-    for each in configs:
-        usage, _, found = read_node(each)
-        findings += found
-        blocks[str((each.get("metadata") or {}).get("name", ""))] = [u.range for u in usage if u.pool == "overlay"]
-    names = cluster.nodes["name"].tolist()
-    texts = [blocks.get(name, []) for name in names]
-    families = [family for family in IPFamily if any((":" in t) is (family is IPFamily.IPV6) for r in texts for t in r)]
-    if not families:
-        return None, findings
-    overlay = AzureOverlay(families)
-    columns = pod_cidr_columns(texts)
-    overlay.add_ranges({family: columns[family] for family in families})
-    _occupy(cluster, overlay)
-    return overlay, findings
 
 
 def _read_flannel(cluster: Cluster) -> _Found:
@@ -282,12 +286,15 @@ def _read_flannel(cluster: Cluster) -> _Found:
             document = json.loads(settings.get("net-conf.json", "{}"))
         except ValueError as error:
             return None, [("error", "flannel-invalid-net-conf", "ConfigMap/kube-flannel-cfg", str(error))]
-    elif any(PUBLIC_IP in each["metadata"]["annotations"] for each in _nodes(cluster)) and cluster.config.cluster_cidrs:
+    elif (
+        any(PUBLIC_IP in each["metadata"]["annotations"] for each in node_objects(cluster))
+        and cluster.config.cluster_cidrs
+    ):
         document = _net_conf(cluster)  # built into k3s, without a ConfigMap
     else:
         return None, []
-    flannel, _, findings = read_flannel(_nodes(cluster), read_net_conf(document))
-    _occupy(cluster, flannel)
+    flannel, _, findings = read_flannel(node_objects(cluster), read_net_conf(document))
+    occupy_pods(cluster, flannel)
     return flannel, findings
 
 
@@ -303,16 +310,16 @@ def _read_kube_router(cluster: Cluster) -> _Found:
     """Read kube-router's podCIDRs, annotations first."""
     if cluster.objects.agent("kube-router") is None:
         return None, []
-    texts = [pod_cidrs_of(node) for node in _nodes(cluster)]
-    return _on_pod_cidrs(cluster, texts, KubeRouter), []
+    texts = [pod_cidrs_of(node) for node in node_objects(cluster)]
+    return on_pod_cidrs(cluster, texts, KubeRouter), []
 
 
 def _read_antrea(cluster: Cluster) -> _Found:
     """Read Antrea's default."""
     if cluster.objects.agent("antrea-agent") is None:
         return None, []
-    texts = [(node.get("spec") or {}).get("podCIDRs") or () for node in _nodes(cluster)]
-    return _on_pod_cidrs(cluster, texts, Antrea), []
+    texts = [(node.get("spec") or {}).get("podCIDRs") or () for node in node_objects(cluster)]
+    return on_pod_cidrs(cluster, texts, Antrea), []
 
 
 def _read_antrea_pools(cluster: Cluster) -> _Found:
@@ -329,23 +336,9 @@ def _read_antrea_pools(cluster: Cluster) -> _Found:
             if owner.get("name"):
                 who = f"{owner.get('namespace', '')}/{owner['name']}"
                 held.append((str(entry.get("ipAddress")), who, f"IPPool/{pool.name}"))
-        if shown is None and _shows(cluster, pool):
+        if shown is None and has_addresses_in(cluster, pool.cidrs):
             shown = pool
     return shown, findings + _leaks(cluster, "antrea-address-leaked", held)
-
-
-def _on_pod_cidrs(
-    cluster: Cluster, texts: Sequence[Sequence[str]], make: Callable[[Sequence[IPFamily]], RangePlugin]
-) -> RangePlugin | None:
-    """Make a plugin on the podCIDRs of nodes; None where there are none."""
-    columns = pod_cidr_columns(texts)
-    families = [family for family in IPFamily if columns[family][1].any()]
-    if not families:
-        return None
-    plugin = make(families)
-    plugin.add_ranges({family: columns[family] for family in families})
-    _occupy(cluster, plugin)
-    return plugin
 
 
 # plugins with one range for all ------------------------------------------------------------------------------------
@@ -361,42 +354,12 @@ def _read_whereabouts(cluster: Cluster) -> _Found:
         for offset, holder in (spec.get("allocations") or {}).items():
             held.append((f"offset {offset} of {spec.get('range')}", str((holder or {}).get("podref", "")), name))
     findings += _leaks(cluster, "whereabouts-address-leaked", held)
-    return next((model for _, model in sorted(models.items()) if _shows(cluster, model)), None), findings
+    return next(
+        (model for _, model in sorted(models.items()) if has_addresses_in(cluster, model.cidrs)), None
+    ), findings
 
 
 # what is shared ----------------------------------------------------------------------------------------------------
-
-
-def _nodes(cluster: Cluster) -> list[dict[str, Any]]:
-    """Return a Node object for each row of the nodes table, in its order."""
-    known = {each["metadata"]["name"]: each for each in cluster.objects.of("Node", "")}
-    blank: dict[str, Any] = {"labels": {}, "annotations": {}}
-    return [
-        known.get(name, {"kind": "Node", "metadata": {"name": name, **blank}, "spec": {}})
-        for name in cluster.nodes["name"].tolist()
-    ]
-
-
-def _occupy(cluster: Cluster, plugin: NetworkPlugin) -> None:
-    """Mark the addresses of the cluster's pods, each family for itself: a pod may show one only."""
-    if not isinstance(plugin, RangePlugin | MultiPool):
-        return
-    pods = cluster.pods
-    for family in plugin.ip_families:
-        end = _ENDS[family]
-        rows = np.flatnonzero(pods[f"has_pod_{end}"] & pods["holds_address"] & (pods["node"] >= 0))
-        plugin.occupy(pods["node"][rows], {family: pods[f"pod_{end}"][rows]})
-
-
-def _shows(cluster: Cluster, plugin: NetworkPlugin) -> bool:
-    """Tell whether a pod's first network has an address of the plugin's."""
-    for family in plugin.ip_families:
-        end = _ENDS[family]
-        held = cluster.pods[f"has_pod_{end}"] & cluster.pods["holds_address"]
-        cidrs = [cidr for cidr in plugin.cidrs if cidr.family is family]
-        if cidrs and addresses_in(cluster.pods[f"pod_{end}"][held], cidrs).any():
-            return True
-    return False
 
 
 def _leaks(cluster: Cluster, rule: str, held: Sequence[tuple[str, str, str]]) -> list[Finding]:
@@ -419,9 +382,12 @@ _FIRST: tuple[_Reader, ...] = (
     _read_calico,
     _read_cilium,
     _read_ovn,
-    _read_azure,
+    read_gke_nodes,
+    read_azure,
+    read_aws,
     _read_flannel,
     _read_kube_router,
     _read_antrea,
+    read_kube_ovn,
 )
 _BESIDE: tuple[_Reader, ...] = (_read_antrea_pools, _read_whereabouts)

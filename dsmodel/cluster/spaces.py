@@ -3,8 +3,8 @@
 Promises the plugin's own state, in equal units: ranges and blocks that nodes have, addresses that pods have. A block
 that is marked and that no node has is there too; so are blocks a plugin skips and reservations.
 
-What it does not know: pools of Kubernetes and of host-local, whose state is in the cluster; IPv6 interface ranges of
-GKE and Flannel's etcd leases of other clusters. Of AWS it has the subnet, not what others keep in it.
+What it does not know: pools of Kubernetes and of host-local, whose state is in the cluster, and Flannel's etcd leases
+of other clusters. Of AWS it has the subnet, not what others keep in it.
 
 Sources: those of the plugins.
 """
@@ -201,10 +201,7 @@ def plugin_spaces(plugin: NetworkPlugin) -> Iterator[Space]:
     name = plugin.provenance.plugin
     yield from cut_spaces(plugin)
     if isinstance(plugin, Calico):
-        lines = (line for line in plugin.usage() if line.unit == "addresses")  # in the same order
-        yield from (
-            _calico_addresses(line, table, number) for line, (table, number) in zip(lines, _pools(plugin), strict=True)
-        )
+        yield from (_calico_addresses(*pool) for pool in _pools(plugin, "addresses"))
     if isinstance(plugin, AwsVpcCni):
         yield _subnet(plugin)
     if isinstance(plugin, RangePlugin | MultiPool):
@@ -243,7 +240,7 @@ def cut_spaces(plugin: NetworkPlugin) -> Iterator[Space]:
     [('10.128.0.0/24 in /26 blocks', array([0, 1]))]
     """
     if isinstance(plugin, Calico):
-        yield from (_calico_blocks(table, number) for table, number in _pools(plugin))
+        yield from (_calico_blocks(*pool) for pool in _pools(plugin, "blocks"))
     for pool, cidr, length, marked in _cuts(plugin):
         kind = "plugin blocks" if isinstance(plugin, MultiPool) else "node blocks"
         yield _cut(plugin, (kind, f"{plugin.provenance.plugin}: {pool}"), (cidr, length), marked)
@@ -263,7 +260,7 @@ def _cuts(plugin: NetworkPlugin) -> Iterator[tuple[str, Cidr, int, NDArray[Any]]
     if isinstance(plugin, Cilium | MultiPool) and plugin.operator is not None:
         sets = [("node CIDRs", each) for family in IPFamily for each in plugin.operator.sets.get(family, ())]
     elif isinstance(plugin, GKE):
-        sets = [("alias ranges", each) for each in plugin.sets]
+        sets = [(plugin.word(each.cluster_cidr.family), each) for each in plugin.cuts()]
     elif isinstance(plugin, FlannelLeases):
         sets = [("leases", each) for each in plugin.sets.values()]
     elif isinstance(plugin, WhereaboutsSlices):
@@ -315,9 +312,11 @@ def _holders(marked: NDArray[Any], length: int, held: HeldBlocks) -> NDArray[np.
     return nodes
 
 
-def _pools(plugin: Calico) -> list[tuple[BlockTable, int]]:
-    """Return the IPPools, each by its table and its number there."""
-    return [(table, number) for table in plugin.tables.values() for number in range(len(table.pools))]
+def _pools(plugin: Calico, unit: str) -> Iterator[tuple[PoolUsage, BlockTable, int]]:
+    """Yield the IPPools, each with its count of addresses or blocks, its table and its number there."""
+    lines = (line for line in plugin.usage() if line.unit == unit)  # in the same order
+    places = ((table, number) for table in plugin.tables.values() for number in range(len(table.pools)))
+    yield from ((line, *place) for line, place in zip(lines, places, strict=True))
 
 
 def _alive(table: BlockTable) -> NDArray[np.intp]:
@@ -340,25 +339,24 @@ def _reservations(table: BlockTable, number: int) -> list[Cidr]:
     return [each if each in cidr else cidr for each in found]
 
 
-def _calico_blocks(table: BlockTable, number: int) -> Space:
+def _calico_blocks(line: PoolUsage, table: BlockTable, number: int) -> Space:
     """Tell of one IPPool which blocks are whose."""
     pool = table.pools[number]
     cidr, length = pool.cidr, pool.block_size
     rows = _alive(table)
     rows = rows[table.pool[rows] == number]
     closed = [each for each in _reservations(table, number) if each.prefix_length <= length]
-    usable = pool.blocks - sum(1 << (length - each.prefix_length) for each in closed)
     return Space(
         "plugin blocks",
-        f"{cidr} in /{length} blocks",
+        line.range,
         from_integers([cidr.first], family=cidr.family),
         cidr.prefix_length,
         length,
         table.bases[rows],
         empty(0, table.family),
-        usable,
-        len(rows),
-        max(0, usable - len(rows)),
+        line.usable,
+        line.used,
+        line.free,
         closed=tuple(closed),
         name=f"calico: {pool.name}",
         holders=table.owner[rows].astype(np.int64),

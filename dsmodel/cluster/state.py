@@ -286,6 +286,8 @@ class Cluster:
         if self._plugin_objects is not None and self.objects is not self._plugin_objects:
             self._plugin_objects = self.objects
             self._plugin, self._plugin_findings = plugin_from_objects(self)
+            if not runs_node_ipam(self._plugin):
+                self.node_ipam, self.reserved_blocks = None, ()
             if self._plugin is not None or self._plugin_findings:
                 self._findings = findings_with_plugin(self, self._findings)
 

@@ -10,7 +10,7 @@ What it does not know: cursors, which no dump holds, and what was deleted before
 
 Sources: ``pkg/controller/nodeipam/ipam/range_allocator.go`` and ``cidrset/cidr_set.go``,
 ``pkg/registry/core/service/ipallocator`` and ``portallocator``, ``pkg/kubelet/kubelet_pods.go`` (sortPodIPs) of
-v1.36.2; ``plugins/ipam/host-local`` of containernetworking/plugins.
+v1.36.2; ``plugins/ipam/host-local`` of containernetworking/plugins; GKE's ranges as in `dsmodel.cni.gke`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from dsmodel.addresses.arrays import equal, mask_prefix
 from dsmodel.addresses.cidr import IPFamily
 from dsmodel.cluster.checks.rules import ENDS, Subject, address_text, cidr_text, pod_name, service_name
 from dsmodel.cni.calico import Calico
+from dsmodel.cni.gke import GKE, pod_prefix
+from dsmodel.cni.gke.plugin import FEWEST, INTERFACE, MOST, POD_BLOCK
 from dsmodel.errors import Reason
 from dsmodel.pools.blocks import CidrSet
 
@@ -82,7 +85,9 @@ def verify(cluster: Cluster) -> pd.DataFrame:
     >>> frame["what"][0], int(frame["checked"][0]), set(frame["match_ratio"].tolist())
     ('node blocks, IPv4: one block of the cluster CIDR each', 6, {1.0})
     """
-    pods = (_pod_places, _pods_in_step) if cluster.network_plugin is None else (_plugin_places, _plugin_holds)
+    pods = (
+        (_pod_places, _pods_in_step) if cluster.network_plugin is None else (_gke_ranges, _plugin_places, _plugin_holds)
+    )
     parts = (_node_blocks, _nodes_in_step, *pods, _pod_order, _cluster_ips, _policies, _node_ports)
     rows: list[tuple[Any, ...]] = []
     for statement in (statement for part in parts for statement in part(cluster)):
@@ -214,12 +219,40 @@ def _pods_in_step(cluster: Cluster) -> Iterator[_Statement]:
     )
 
 
+def _gke_ranges(cluster: Cluster) -> Iterator[_Statement]:
+    """Compare the ranges of GKE's nodes with those that their maximum of pods and their interface demand."""
+    plugin, nodes = cluster.network_plugin, cluster.nodes
+    if not isinstance(plugin, GKE):
+        return
+    for family, (bases, lengths) in plugin.node_ranges.items():
+        if family is IPFamily.IPV4:
+            admitted = nodes["allocatable_pods"]
+            rows = np.flatnonzero((lengths > 0) & (admitted >= FEWEST) & (admitted <= MOST))
+            what, agrees = "of the length of its maximum of pods", lengths[rows] == pod_prefix(admitted[rows])
+        else:
+            rows = np.flatnonzero((lengths > 0) & nodes["has_internal_ipv6"])
+            own = mask_prefix(nodes["internal_ipv6"][rows], INTERFACE)
+            what, agrees = "the first /112 of its interface", equal(own, bases[rows]) & (lengths[rows] == POD_BLOCK)
+        yield _Statement(
+            f"node ranges, {family}: {what}",
+            rows,
+            agrees,
+            lambda row, bases=bases, lengths=lengths: (  # type: ignore[misc]
+                f"Node/{nodes['name'][row]}: {cidr_text(bases, lengths, row)}"
+            ),
+            "the cloud gives a node pool's machines one length, and the controller takes the podCIDR of IPv6 from the "
+            "interface; a kubelet's maximum that was changed afterwards differs",
+        )
+
+
 def _plugin_places(cluster: Cluster) -> Iterator[_Statement]:
     """Compare pods' addresses with the ranges of the network plugin."""
     plugin, pods = cluster.network_plugin, cluster.pods
     assert plugin is not None  # noqa: S101 - the caller asked; tells the type checker
     inside = Subject(cluster).inside
     for family in plugin.ip_families:
+        if family not in plugin.node_ranges and not any(cidr.family is family for cidr in plugin.cidrs):
+            continue  # its ranges are not known
         column, has = pods[f"pod_{ENDS[family]}"], pods[f"has_pod_{ENDS[family]}"]
         rows = np.flatnonzero(has & pods["holds_address"] & (pods["node"] >= 0))
         where = "of the node's range" if family in plugin.node_ranges else "of its pools"

@@ -63,6 +63,9 @@ class Clue:
     is_default: bool = False
 
 
+_KUBE_PROXY = "kube-proxy"
+
+
 @dataclass
 class Clues:
     """Clues found so far."""
@@ -75,6 +78,7 @@ class Clues:
     config_maps: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     config_map_files: dict[tuple[str, str], str] = field(default_factory=dict)
     pod_ipam: str = ""
+    _met_proxy: bool = False
 
     def add(self, name: str, value: Any, source: str, *, rank: int, is_default: bool = False) -> None:
         """Keep one clue.
@@ -117,8 +121,11 @@ class Clues:
             A flag nobody understands is a finding.
         """
         for pod in pods:
+            about = ObjectName("Pod", SYSTEM, pod.metadata.name, file)
             if runs_component(pod.metadata):
-                self._add_component(pod, ObjectName("Pod", SYSTEM, pod.metadata.name, file))
+                self._add_component(pod, about)
+            elif pod.metadata.namespace == SYSTEM and pod.metadata.name.startswith(_KUBE_PROXY):
+                self._add_proxy(pod, about)
 
     def add_service_cidrs(self, objects: list[DumpObject], file: str) -> None:
         """Read ServiceCIDR objects.
@@ -228,6 +235,21 @@ class Clues:
                 if container.name == component or any(_basename(word) == component for word in words[:4]):
                     self._add_flags(component, _flags(words), about, image=container.image)
                     break
+
+    def _add_proxy(self, pod: DumpObject, about: ObjectName) -> None:
+        """Read the cluster CIDR of a kube-proxy: one is enough, as all have the same."""
+        if self._met_proxy:
+            return
+        containers: list[Container] = self.findings.decode(
+            pod.spec.containers, list[Container], "spec.containers", default=[], about=about
+        )
+        for container in (each for each in containers if each.name == _KUBE_PROXY):
+            self._met_proxy = True
+            flags = _flags(_words([*(container.command or []), *(container.args or [])]))
+            cidrs = self._cidrs(flags.get("cluster-cidr", ""), "--cluster-cidr", about)
+            if cidrs:
+                source = f"flag --cluster-cidr of pod {about.namespace}/{about.name}"
+                self.add("cluster_cidrs", cidrs, source, rank=FROM_OTHER)
 
     def _add_flags(self, component: str, flags: Mapping[str, str], about: ObjectName, *, image: str) -> None:
         """Read one component's flags."""

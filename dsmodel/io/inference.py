@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dsmodel.addresses.arrays import sort, to_integers
+from dsmodel.addresses.arrays import equal, mask_prefix, sort, to_integers
 from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.errors import UnsupportedVersion
 from dsmodel.io.config_clues import FROM_OTHER, Clue
@@ -37,6 +37,8 @@ __all__ = ["InferredConfig", "infer_config"]
 
 # a guessed cluster CIDR of more blocks than this would be no guess but a mistake
 _MOST_BLOCK_BITS: Final = 16
+# of the IPv6 range of a cloud's subnet; source: cloud.google.com, subnets of dual-stack networks
+_SUBNET_LENGTH: Final = 64
 # kube-apiserver refuses a primary range of less than 8 addresses
 _LEAST_SERVICE_BITS: Final = 3
 # host bits of the widest service range that is believed; wider ones are legal and nobody has them
@@ -112,6 +114,7 @@ def infer_config(
     _settle_masks(inferred, clues, nodes)
     if "cluster_cidrs" not in inferred.values:
         _guess_cluster_cidrs(inferred, clues, nodes)
+    _settle_interfaces(inferred, nodes)
     if "max_pods" not in inferred.values:
         _infer_max_pods(inferred, nodes)
     for name, value in given.items():
@@ -249,6 +252,8 @@ def _guess_cluster_cidrs(inferred: InferredConfig, clues: Clues, nodes: Table) -
         mask = int(inferred.values["node_cidr_mask_sizes"][family])
         cover = _cover(nodes[name][has], family, mask)
         count = int(has.sum())
+        if family is IPFamily.IPV6 and _are_of_interfaces(nodes):
+            continue  # no block of a cluster CIDR
         if mask - cover.prefix_length > _MOST_BLOCK_BITS:
             message = (
                 f"podCIDRs of {_counted(count, 'node')} lie too far apart for one {family.value} cluster CIDR ({cover})"
@@ -264,6 +269,28 @@ def _guess_cluster_cidrs(inferred: InferredConfig, clues: Clues, nodes: Table) -
         return
     why = "guess: " + "; ".join(entry[2] for entry in found) + "; the real one may be larger"
     inferred.settle("cluster_cidrs", tuple(entry[1] for entry in found), why)
+
+
+def _are_of_interfaces(nodes: Table) -> bool:
+    """Tell whether every IPv6 podCIDR holds its node's own address, as where a cloud gives interfaces ranges."""
+    has = nodes["has_pod_cidr_ipv6"]
+    own = mask_prefix(nodes["internal_ipv6"][has], nodes["pod_cidr_ipv6_mask"][has])
+    inside = nodes["has_internal_ipv6"][has] & equal(own, nodes["pod_cidr_ipv6"][has])
+    return bool(has.any() and inside.all())
+
+
+def _settle_interfaces(inferred: InferredConfig, nodes: Table) -> None:
+    """Take the subnet of nodes whose IPv6 podCIDRs are of their interfaces; no flag names it."""
+    known = inferred.values.get("cluster_cidrs", ())
+    if any(cidr.family is IPFamily.IPV6 for cidr in known) or not _are_of_interfaces(nodes):
+        return
+    has = nodes["has_pod_cidr_ipv6"]
+    subnet = _cover(nodes["pod_cidr_ipv6"][has], IPFamily.IPV6, _SUBNET_LENGTH)
+    is_first = np.count_nonzero(nodes["primary_ip_family"] == 6) > np.count_nonzero(nodes["primary_ip_family"] == 4)
+    count = _counted(int(has.sum()), "node")
+    why = f"{subnet} is the subnet of {count} whose IPv6 podCIDRs are of their interfaces"
+    why = f"{inferred.evidence['cluster_cidrs']}; {why}" if known else why
+    inferred.settle("cluster_cidrs", (subnet, *known) if is_first else (*known, subnet), why)
 
 
 def _guess_service_cidrs(inferred: InferredConfig, clues: Clues, services: Table) -> None:

@@ -23,6 +23,7 @@ from dsmodel.cni import (
     OVNKubernetes,
     Whereabouts,
 )
+from dsmodel.cni.elsewhere import Elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -238,7 +239,7 @@ def test_cilium_multi_pool(read: Callable[..., Cluster]) -> None:
 
 def test_cilium_of_a_cloud_keeps_its_state_elsewhere(read: Callable[..., Cluster]) -> None:
     cluster = read(node("a"), config_map("kube-system", "cilium-config", ipam="eni"), cilium_node("a"))
-    assert cluster.network_plugin is None
+    assert isinstance(cluster.network_plugin, Elsewhere)
     assert rules(cluster) == {"cilium-state-not-in-dump"}
 
 

@@ -11,6 +11,7 @@ from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.cluster.spaces import KEPT, NOBODY, held_blocks, plugin_spaces
 from dsmodel.cni import AwsVpcCni, Cilium, FlannelLeases, MultiPool, OVNKubernetes
 from dsmodel.cni.aws import Interfaces
+from dsmodel.cni.calico import read_calico
 from dsmodel.cni.cilium import ClusterPool
 from dsmodel.cni.flannel import read_net_conf
 
@@ -89,3 +90,25 @@ def test_interfaces_and_warm_addresses_of_aws_are_their_nodes() -> None:
     assert np.bincount(held.nodes).tolist() == [4, 4]  # an interface's own address and three more
     assert sorted(to_integers(held.bases)) == sorted(0x0A000000 + offset for offset in aws.pool.used_offsets().tolist())
     assert len(held_blocks(aws, V6).bases) == 0
+
+
+def test_free_of_calico_is_that_of_its_own_count_when_a_reservation_covers_a_block_that_exists() -> None:
+    """Of four blocks one is there and covered, one is only covered; two may still be claimed."""
+    version = "crd.projectcalico.org/v1"
+    block = {"cidr": "10.0.0.0/28", "affinity": "host:a", "allocations": [0, *[None] * 15], "attributes": [{}]}
+    calico, _ = read_calico(
+        [
+            {"kind": "Node", "apiVersion": "v1", "metadata": {"name": "a"}},
+            {"kind": "IPPool", "apiVersion": version, "metadata": {"name": "p"}}
+            | {"spec": {"cidr": "10.0.0.0/26", "blockSize": 28}},
+            {"kind": "IPReservation", "apiVersion": version, "metadata": {"name": "r"}}
+            | {"spec": {"reservedCIDRs": ["10.0.0.0/27"]}},
+            {"kind": "IPAMBlock", "apiVersion": version, "metadata": {"name": "b"}}
+            | {"spec": block | {"unallocated": list(range(1, 16))}},
+        ]
+    )
+    spaces = {space.kind: space for space in plugin_spaces(calico)}
+    lines = {line.unit: line for line in calico.usage()}
+    assert (lines["blocks"].usable, lines["blocks"].used, lines["blocks"].reserved) == (3, 1, 1)
+    assert spaces["plugin blocks"].free == lines["blocks"].free == 2
+    assert spaces["pod addresses"].free == lines["addresses"].free

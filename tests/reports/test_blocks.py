@@ -1,6 +1,7 @@
 """Free aligned blocks are those a loop over addresses counts, and the formula is what random use leaves."""
 
 import ipaddress
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -324,6 +325,33 @@ def test_free_addresses_of_nodes_ranges_are_those_of_utilization(name):
     touched = [*taken, *(str(network[end]) for network in networks for end in ends)]
     if name != "cilium":  # whose agents take two addresses more of each node, at random
         assert mine.loc["IPv4", "free_blocks"] == sum(slow_space(network, 28, touched)[0] for network in networks)
+
+
+def test_free_is_one_rule_in_both_reports_whatever_a_pool_keeps():
+    """Reservations, a pool disabled with addresses in use, a pool that is not for pods."""
+    pools = [
+        IPPool("a", Cidr("10.244.0.0/24"), 28),
+        IPPool("b", Cidr("10.244.1.0/26"), 28),
+        IPPool("c", Cidr("fd00:10:244::/120"), 124),
+        IPPool("d", Cidr("10.244.2.0/24"), 28, allowed_uses=("Tunnel",)),
+    ]
+    kept = [Cidr("10.244.0.0/27"), Cidr("10.244.0.72/29"), Cidr("fd00:10:244::40/122")]
+    calico = Calico(pools, reservations=kept)
+    cluster = Cluster(CONFIG, network_plugin=calico)
+    cluster.add_nodes(4)
+    cluster.add_pods(np.arange(70) % 4)
+    for state in (False, True):
+        if state:  # what is given out stays when an administrator closes a pool
+            for table in cluster.network_plugin.tables.values():
+                table.pools = [replace(pool, disabled=pool.name in "bc") for pool in table.pools]
+        mine = reports.fragmentation(cluster, lengths=[28, 124])
+        theirs = reports.utilization(cluster)
+        for kind in ("plugin blocks", "pod addresses"):
+            pairs = [frame[frame["pool"] == kind].set_index("range")["free"].to_dict() for frame in (mine, theirs)]
+            assert pairs[0] == pairs[1]
+            assert len(pairs[0]) == 4
+        left = theirs[theirs["pool"] == "plugin blocks"].set_index("range")
+        assert (left["usable"] + left["reserved"] == [16, 4, 16, 16]).all()
 
 
 def test_spans_slices_and_leases():

@@ -18,6 +18,7 @@ from dsmodel.addresses.arrays import argsort, equal, from_integers, mask_prefix,
 from dsmodel.addresses.cidr import IPFamily
 from dsmodel.cluster.checks.repeats import repeated
 from dsmodel.cluster.checks.rules import ENDS, Rule, address_text, cidr_text, each, shared
+from dsmodel.cluster.network_plugins import runs_node_ipam
 from dsmodel.cni.contract import PodCidrRole
 from dsmodel.cni.range_plugin import RangePlugin
 from dsmodel.errors import InvalidConfig
@@ -63,7 +64,7 @@ def admitted_pods(subject: Subject) -> NDArray[np.int64]:
 def _does_not_start(subject: Subject) -> list[Breach]:
     """Start node IPAM without nodes."""
     config = subject.cluster.config
-    if not config.cluster_cidrs:
+    if not config.cluster_cidrs or not runs_node_ipam(subject.cluster.network_plugin):
         return []
     try:
         _start(config)
@@ -364,6 +365,7 @@ NODE_RULES = (
         "mend --cluster-cidr and the node masks",
         "cmd/kube-controller-manager/app/core.go",
         _does_not_start,
+        by_plugin=True,
     ),
     Rule(
         "node-pod-cidr-duplicate",
@@ -382,6 +384,7 @@ NODE_RULES = (
         f"{_ALLOCATOR}, occupyCIDRs",
         _refused_at_start(_OUTSIDE),
         at_reading=True,
+        by_plugin=True,
     ),
     Rule(
         "node-pod-cidr-order",
@@ -391,6 +394,7 @@ NODE_RULES = (
         f"{_ALLOCATOR}, occupyCIDRs",
         _refused_at_start(_ORDER),
         at_reading=True,
+        by_plugin=True,
     ),
     Rule(
         "node-pod-cidr-extra",
@@ -400,6 +404,7 @@ NODE_RULES = (
         f"{_ALLOCATOR}, occupyCIDRs",
         _refused_at_start(_EXTRA),
         at_reading=True,
+        by_plugin=True,
     ),
     Rule(
         "node-without-pod-cidr",
@@ -409,6 +414,7 @@ NODE_RULES = (
         f"{_ALLOCATOR}, AllocateOrOccupyCIDR",
         _without_block,
         at_reading=True,
+        by_plugin=True,
     ),
     Rule(
         "node-one-family",

@@ -29,6 +29,8 @@ def _outside_ranges(subject: Subject) -> list[Breach]:
         return []
     found: list[Breach] = []
     for family in plugin.ip_families:
+        if family not in plugin.node_ranges and not any(cidr.family is family for cidr in plugin.cidrs):
+            continue  # where its ranges are not known, nothing is outside
         end = ENDS[family]
         column, held = pods[f"pod_{end}"], pods[f"has_pod_{end}"] & pods["holds_address"] & (pods["node"] >= 0)
         where = "its node's range" if family in plugin.node_ranges else "every pool"

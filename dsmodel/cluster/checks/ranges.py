@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dsmodel.addresses.arrays import addresses_in
+from dsmodel.addresses.arrays import addresses_in, equal, mask_prefix
 from dsmodel.addresses.cidr import Cidr
 from dsmodel.addresses.space import PrefixTable, aggregate, overlaps
 from dsmodel.cluster.checks.rules import ENDS, NamedRange, Rule, address_text, cidr_text, each, service_name
+from dsmodel.cni.contract import PodCidrRole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,12 +111,16 @@ def _matches(column: NDArray[Any], ranges: Sequence[NamedRange]) -> NDArray[np.i
     return PrefixTable([each_range.cidr for each_range in ranges]).lookup(column)
 
 
-def _node_addresses_in(subject: Subject, ranges: Sequence[NamedRange]) -> list[Breach]:
+def _node_addresses_in(subject: Subject, ranges: Sequence[NamedRange], *, but_own_block: bool = False) -> list[Breach]:
     """Find InternalIPs inside ranges."""
     nodes, found = subject.cluster.nodes, []
     for end in ENDS.values():
         column = nodes[f"internal_{end}"]
-        rows = np.flatnonzero(nodes[f"has_internal_{end}"])
+        asked = nodes[f"has_internal_{end}"]
+        if but_own_block:
+            block, length = nodes[f"pod_cidr_{end}"], nodes[f"pod_cidr_{end}_mask"]
+            asked = asked & ~(nodes[f"has_pod_cidr_{end}"] & equal(mask_prefix(column, length), block))
+        rows = np.flatnonzero(asked)
         places = np.full(len(nodes), -1, np.int64)
         places[rows] = _matches(column[rows], ranges)
         found += each(
@@ -132,8 +137,10 @@ def _node_addresses_in(subject: Subject, ranges: Sequence[NamedRange]) -> list[B
 
 
 def _node_in_pods(subject: Subject) -> list[Breach]:
-    """Find nodes whose own address pods may get."""
-    return _node_addresses_in(subject, _pod_ranges(subject))
+    """Find nodes whose own address pods may get; where a cloud's podCIDRs are of interfaces, it keeps the address."""
+    plugin = subject.cluster.network_plugin
+    of_interfaces = plugin is not None and plugin.pod_cidr_role is PodCidrRole.WRITTEN
+    return _node_addresses_in(subject, _pod_ranges(subject), but_own_block=of_interfaces)
 
 
 def _node_in_services(subject: Subject) -> list[Breach]:

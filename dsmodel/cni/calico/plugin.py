@@ -410,7 +410,8 @@ class Calico:
         -------
         list of PoolUsage
             Addresses by family and pool name, then blocks. ``reserved`` counts reservations, what Windows nodes keep
-            in their blocks, and all that is left of a pool which is disabled or not for pods.
+            in their blocks, and all that is left of a pool which is disabled or not for pods; of blocks, those not
+            yet there that reservations cover whole.
 
         Raises
         ------
@@ -426,13 +427,15 @@ class Calico:
                 of_pool = table.pool[alive] == number
                 used, cooling = int(table.used[alive[of_pool]].sum()), int(table.cooling[alive[of_pool]].sum())
                 kept = int(reserved[of_pool].sum()) + table.reserved_ahead(number, alive[of_pool])
+                taken = int(np.count_nonzero(of_pool))
+                vacant = table.vacancies[number].free
                 if not pool.enabled or "Workload" not in pool.allowed_uses:
-                    kept = pool.cidr.size - used - cooling
+                    kept, vacant = pool.cidr.size - used - cooling, 0
                 text = f"{pool.cidr} in /{pool.block_size} blocks"
                 line = PoolUsage(pool.name, family, text, pool.cidr.size - kept, used, kept, cooling)
                 lines.append(replace(line, cidrs=(pool.cidr,)))
-                taken = int(np.count_nonzero(of_pool))
-                blocks.append(PoolUsage(pool.name, family, text, pool.blocks, taken, unit="blocks", cidrs=(pool.cidr,)))
+                line = PoolUsage(pool.name, family, text, taken + vacant, taken, pool.blocks - taken - vacant)
+                blocks.append(replace(line, unit="blocks", cidrs=(pool.cidr,)))
         return lines + blocks
 
     def holds(self, family: IPFamily, column: NDArray[Any]) -> NDArray[np.bool_]:

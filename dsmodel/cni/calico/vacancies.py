@@ -120,6 +120,14 @@ class Vacancies:
             return found if found >= 0 else self._flags.find(0, 0, start)
         return self._walk(start)
 
+    @property
+    def free(self) -> int:
+        """Blocks that may still be claimed: neither there nor covered by reservations."""
+        if self._flags is not None:
+            return self._flags.count(0)
+        covered = sum(high - low for low, high in self._covered)
+        return self.blocks - covered - sum(not self._is_covered(index) for index in self._claimed)
+
     def copy(self) -> Self:
         """Return independent vacancies of the same state.
 

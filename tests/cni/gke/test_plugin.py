@@ -47,7 +47,7 @@ def test_dual_stack_nodes_and_their_dataplane(dataplane: str, pods: int) -> None
     assert {number >> 16 for number in ipv6} == {1 << 16}
     twin = gke.copy()
     twin.add_nodes(1)
-    assert [use.used for use in gke.usage()] == [2, pods, pods]
+    assert [use.used for use in gke.usage()] == [2, 2, pods, pods]
 
 
 def test_ranges_that_hold_no_node() -> None:
