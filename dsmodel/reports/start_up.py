@@ -14,6 +14,7 @@ import pandas as pd
 
 from dsmodel.addresses.arrays import to_integers
 from dsmodel.addresses.cidr import Cidr, IPFamily
+from dsmodel.cluster.network_plugins import runs_node_ipam
 from dsmodel.kube.config_checks import check_config
 from dsmodel.reports.evidence import findings
 from dsmodel.reports.validation import dual_stack_validation
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["audit", "node_pod_cidrs", "ordered"]
 
 COLUMNS: Final = ("severity", "component", "flag", "object", "rule", "message", "fix", "file", "source")
+_NODE_BLOCK_FLAGS: Final = ("--cluster-cidr", "--node-cidr-mask-size", "--allocate-node-cidrs")
+_NODE_BLOCK_RULES: Final = ("max-pods-above-block", "one-node-block")
 _RANK: Final = {"fatal": 0, "error": 1, "warning": 2, "note": 3, "info": 3}
 
 
@@ -58,7 +61,10 @@ def audit(cluster: Cluster, kube_version: str | KubeVersion | None = None) -> pd
     >>> audit(examples.kubeadm_dual_stack()).empty
     True
     """
-    parts = [check_config(cluster.config, kube_version=kube_version), findings(cluster)]
+    judged = check_config(cluster.config, kube_version=kube_version)
+    if not runs_node_ipam(cluster.network_plugin):
+        judged = judged[~_is_about_node_blocks(judged)]
+    parts = [judged, findings(cluster)]
     if _wants_both(cluster.config):
         parts.append(_unready(cluster))
     return ordered(parts)
@@ -138,6 +144,12 @@ def node_pod_cidrs(cluster: Cluster) -> Mapping[str, tuple[str, ...]]:
 def _wants_both(config: ClusterConfig) -> bool:
     """Tell whether two families are configured anywhere."""
     return len(config.cluster_cidrs) > 1 or len(config.service_cidrs) > 1
+
+
+def _is_about_node_blocks(judged: pd.DataFrame) -> pd.Series:
+    """Find what is said of blocks that kube-controller-manager would cut, were it not for the network plugin."""
+    cuts = judged["component"].eq("kube-controller-manager") & judged["flag"].str.startswith(_NODE_BLOCK_FLAGS)
+    return cuts | judged["rule"].isin(_NODE_BLOCK_RULES)
 
 
 def _unready(cluster: Cluster) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import dsmodel as ds
 from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.cni import GKE, AzureOverlay, Calico, Cilium
 from dsmodel.cni.elsewhere import Elsewhere
+from dsmodel.reports import start_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,6 +129,8 @@ def test_gke_is_known_by_its_labels_and_goes_on_as_the_cloud_does(read: Callable
     last = cluster.pods.to_frame().iloc[-1]
     assert (last["pod_ipv4"], last["pod_ipv6"]) == ("10.4.3.3", f"{SUBNET}:0:3:0:3")
     assert cluster.node_ipam is None
+    # no kube-controller-manager of a cloud refuses a /64 cut into /112
+    assert not start_up.audit(cluster)["severity"].isin(["fatal", "error"]).any()
 
 
 @pytest.mark.parametrize("with_objects", [False, True])
