@@ -117,7 +117,7 @@ def test_the_same_seed_gives_the_same_bytes_and_a_file(tmp_path) -> None:
         ((DUMP, "--pods-per-week", 1, "--trajectories", 0), "--trajectories"),
         ((DUMP, "--demand", DUMP), "is no CSV"),
         ((DUMP, "--history", "nowhere"), "nowhere: no such file or folder"),
-        ((DUMP, "--history", "http://prometheus:9090"), "give start= and end="),
+        ((DUMP, "--history", "http://prometheus:9090"), "say from which day"),
         (("nowhere.json", "--pods-per-week", 1), "nowhere.json"),
     ],
 )

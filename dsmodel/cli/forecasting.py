@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from dsmodel import __version__
+from dsmodel.cli.histories import history_of, takes_span
 from dsmodel.cli.terminal import (
     JSON_SCHEMA,
     cluster_of,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["forecast"]
 
+_AXES = ["node_pool", "zone"]
 _WEEKLY = ("nodes", "pods", "services", "load_balancers", "node_ports")
 _COMPOUND = ("nodes", "pods", "services")
 
@@ -60,7 +62,7 @@ def _takes_demand(command: Callable[..., None]) -> Callable[..., None]:
     number, file = click.FloatRange(min=0), click.Path(path_type=Path, exists=True, dir_okay=False)
     shapes = click.Choice(["linear", "exponential", "best"])
     words = {kind: kind.replace("_", " ").capitalize() for kind in _WEEKLY}
-    decorators = (
+    decorators: tuple[Callable[[Callable[..., None]], Callable[..., None]], ...] = (
         *(
             click.option(f"--{kind.replace('_', '-')}-per-week", type=number, metavar="N", help=f"{word} that come.")
             for kind, word in words.items()
@@ -69,7 +71,11 @@ def _takes_demand(command: Callable[..., None]) -> Callable[..., None]:
             "--growth-per-month", type=number, metavar="RATIO", help="Nodes, pods, Services compounding; 0.08 is 8 %."
         ),
         click.option("--demand", type=file, metavar="CSV", help="Parts of demand: kind, per_week, time, count, zone."),
-        click.option("--history", metavar="PLACE", help="Fit demand to CSV, Parquet, OpenMetrics, or dated dumps."),
+        click.option(
+            "--history", metavar="PLACE", help="Fit demand to CSV, Parquet, metrics, dumps, or a server's URL."
+        ),
+        takes_span("history-"),
+        click.option("--by", multiple=True, type=click.Choice(_AXES), help="Fit these parts of history by themselves."),
         click.option("--shape", type=shapes, default="linear", show_default=True, help="What history is fitted with."),
         click.option("--start", metavar="DATE", help="Day of the dump.  [default: end of the history, else today]"),
         click.option("--horizon", default="3y", show_default=True, metavar="SPAN", help="90d, 26w, 18mo, 3y, a date."),
@@ -136,15 +142,14 @@ def _demand(asked: dict[str, Any]) -> tuple[Scenario, pd.DataFrame]:
     """Put together what grows, and what reading history has found."""
     import pandas as pd
 
-    from dsmodel.io.history import read_history
     from dsmodel.planning.scenario import Demand, Growth, Scenario, fit
 
     found = pd.DataFrame(columns=pd.Index(["severity", "rule", "object", "message"]))
     start = asked["start"]
     demands: list[Demand] = []
     if asked["history"] is not None:
-        history = read_history(asked["history"])
-        fitted = fit(history, start=start, shape=asked["shape"])
+        history = history_of((asked["history"],), asked)
+        fitted = fit(history, start=start, shape=asked["shape"], by=asked["by"])
         found = pd.concat([pd.DataFrame(history.attrs["findings"], columns=found.columns), fitted.findings])
         start = fitted.scenario.start
         demands += fitted.scenario.demands

@@ -15,6 +15,7 @@ import hashlib
 import importlib
 import io
 import os
+import re
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -22,11 +23,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import pandas as pd
 
 from dsmodel.cluster.state import Cluster
-from dsmodel.errors import InvalidInput, MissingDependency, Unreachable
+from dsmodel.errors import DsmodelError, InvalidInput, MissingDependency, Unreachable
 from dsmodel.io.history.dumps import observations_of_cluster
 from dsmodel.io.history.observations import COLUMNS, observations_of, time_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dsmodel.cluster.checks import Finding
 
 __all__ = ["append_history", "is_dataset", "read_dataset"]
@@ -223,33 +226,50 @@ class _Remote:
             fsspec: Any = importlib.import_module("fsspec")
         except ImportError as error:
             raise MissingDependency(f"{url}: needs fsspec; pip install 'dsmodel[parquet]'") from error
-        try:
-            self.system, self.root = fsspec.core.url_to_fs(url)
-        except (ValueError, ImportError) as error:
-            raise InvalidInput(f"{url}: {error}") from error
+        self.url = re.sub(r"//[^/@]*@", "//", url)  # no password in messages
+        with self._reached():
+            try:
+                self.system, root = fsspec.core.url_to_fs(url)
+            except (ValueError, ImportError) as error:
+                raise InvalidInput(f"{self.url}: {error}") from error
+        self.root = root.rstrip("/")
 
     def names(self) -> list[str]:
         """List the files below, sorted; a store may list what another client has written only when asked anew."""
-        self.system.invalidate_cache()
-        if self.system.isfile(self.root):
-            self.root, _, name = self.root.rpartition("/")
-            return [name]
-        try:
-            found = self.system.find(self.root)
-        except FileNotFoundError:
-            return []
-        return sorted(name[len(self.root) :].lstrip("/") for name in found)
+        with self._reached():
+            self.system.invalidate_cache()
+            if self.system.isfile(self.root):
+                self.root, _, name = self.root.rpartition("/")
+                return [name]
+            try:
+                found = self.system.find(self.root)
+            except FileNotFoundError:
+                return []
+            return sorted(name[len(self.root) :].lstrip("/") for name in found)
 
     def read(self, name: str) -> bytes:
         """Read one."""
-        return bytes(self.system.cat_file(f"{self.root}/{name}"))
+        with self._reached():
+            return bytes(self.system.cat_file(f"{self.root}/{name}"))
 
     def write(self, name: str, content: bytes) -> None:
         """Write a draft and rename it."""
-        self.system.makedirs(self.root, exist_ok=True)
         draft = f"{self.root}/.{name}.{os.getpid()}{_DRAFT}"
-        self.system.pipe_file(draft, content)
-        self.system.mv(draft, f"{self.root}/{name}")
+        with self._reached():
+            self.system.makedirs(self.root, exist_ok=True)
+            self.system.pipe_file(draft, content)
+            self.system.mv(draft, f"{self.root}/{name}")
+
+    @contextlib.contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Name what a file system says; each has errors of its own, often none of the operating system's."""
+        try:
+            yield
+        except DsmodelError:
+            raise
+        except Exception as error:
+            words = " ".join(str(error).split()) or type(error).__name__
+            raise Unreachable(f"{self.url}: cannot be read or written: {words}; what was there is as it was") from error
 
 
 def _is_url(place: str | os.PathLike[str]) -> bool:

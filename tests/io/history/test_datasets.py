@@ -2,13 +2,16 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
+import time
 
 import numpy as np
 import pandas as pd
 import pytest
+from local_servers import free_port
 
 from dsmodel import Cluster, ClusterConfig, examples
 from dsmodel.errors import InvalidInput, MissingDependency, Unreachable
@@ -205,6 +208,80 @@ def test_a_url_goes_through_fsspec() -> None:
         fsspec.filesystem("memory").rm("/dsmodel-history", recursive=True)
     with pytest.raises(InvalidInput, match="holds no whole Parquet file"):
         read_history(place)
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A folder that a server of FTP on loopback shares, and its URL."""
+    folder, port = tmp_path / "shared", free_port()
+    folder.mkdir()
+    options = ("-i", "127.0.0.1", "-p", str(port), "-u", "user", "-P", "secret", "-w", "-d", str(folder))
+    with (tmp_path / "server.log").open("wb") as log:
+        server = subprocess.Popen([sys.executable, "-m", "pyftpdlib", *options], stdout=log, stderr=log)
+        try:
+            deadline = time.monotonic() + 60
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", port), timeout=2).close()
+                    break
+                except OSError as error:
+                    if server.poll() is not None or time.monotonic() > deadline:
+                        raise AssertionError((tmp_path / "server.log").read_text()) from error
+                    time.sleep(0.1)
+            yield folder / "history", f"ftp://user:secret@127.0.0.1:{port}/history"
+        finally:
+            server.terminate()
+            server.wait(timeout=30)
+
+
+def test_a_server_elsewhere_keeps_the_same_files(store, tmp_path) -> None:
+    folder, url = store
+    with pytest.raises(InvalidInput, match="holds no whole Parquet file"):
+        read_history(url)
+    assert append_history(frame(1, 10), url) == append_history(frame(1, 10), url)
+    append_history(frame(2, 11), url)
+    append_history(frame(1, 10), tmp_path / "here")
+    append_history(frame(2, 11), tmp_path / "here")
+    assert read_history(url).equals(read_history(tmp_path / "here"))
+    assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in (tmp_path / "here").iterdir())
+
+
+HALF_SENT = """
+from fsspec.implementations.ftp import FTPFile
+def half(self, final=False):
+    self.fs.ftp.storbinary("STOR " + self.path, io.BytesIO(self.buffer.getvalue()[:500])); die()
+FTPFile._upload_chunk = half
+"""
+NOT_NAMED = "from fsspec.implementations.ftp import FTPFileSystem; FTPFileSystem.mv = die"
+
+
+@pytest.mark.parametrize(("where", "size"), [(HALF_SENT, 500), (NOT_NAMED, None)], ids=["half sent", "not yet named"])
+def test_a_writer_elsewhere_that_is_killed_leaves_what_was_there(store, where, size) -> None:
+    folder, url = store
+    append_history(frame(1, 10), url)
+    code = "import io" + textwrap.dedent(KILLED).format(where=where)
+    run = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True, check=False)
+    assert run.returncode == -signal.SIGKILL, run.stderr
+    (draft,) = folder.glob(".*.draft")
+    assert size is None or draft.stat().st_size == size
+    history = read_history(url)
+    assert history["value"].tolist() == [10]
+    assert [each["rule"] for each in history.attrs["findings"]] == ["history-draft"]
+    append_history(frame(2, 11), url)
+    assert read_history(url)["value"].tolist() == [10, 11]
+
+
+def test_a_store_that_does_not_answer_is_named_without_its_password(store) -> None:
+    _, url = store
+    wrong = url.replace("secret", "guessed")
+    for act in (read_history, lambda place: append_history(frame(1, 10), place)):
+        with pytest.raises(
+            Unreachable, match=r"ftp://127\.0\.0\.1:\d+/history: cannot be read or written: 530"
+        ) as error:
+            act(wrong)
+        assert "guessed" not in str(error.value)
+    with pytest.raises(Unreachable, match="Connection refused"):
+        read_history(f"ftp://user:secret@127.0.0.1:{free_port()}/history")
 
 
 def test_a_url_of_no_kind_and_no_fsspec(monkeypatch) -> None:
