@@ -57,12 +57,12 @@ class PodMetadata(Struct, gc=False):
     name: str = ""
     namespace: str = ""
     labels: Raw = ABSENT
+    annotations: Raw = ABSENT
 
 
 class Metadata(PodMetadata, gc=False):
     """``metadata`` of any object."""
 
-    annotations: Raw = ABSENT
     deletion_timestamp: Raw = field(default=ABSENT, name="deletionTimestamp")
 
 

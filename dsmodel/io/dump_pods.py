@@ -2,7 +2,8 @@
 
 A Pod holds its addresses unless it shares its node's (``hostNetwork``) or has finished: a Succeeded or Failed Pod may
 still show an address that its plugin has long handed to another one. Labels are told apart by their bytes, and each
-that differs is decoded once. Everything else of a Pod is skipped.
+that differs is decoded once. Annotations are kept where they ask for an egress gateway. Everything else of a Pod is
+skipped.
 
 What it does not know: whether the addresses make sense beside the nodes' blocks (`dsmodel.io.dump_checks`).
 
@@ -27,7 +28,7 @@ from dsmodel.io.dump_addresses import AddressPairs, read_pairs
 from dsmodel.io.dump_findings import Findings, ObjectName
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from msgspec import Raw
     from numpy.typing import NDArray
@@ -42,6 +43,8 @@ _FLAGS: Final[dict[bool | None, bool]] = {None: False, False: False, True: True}
 _TOGETHER: Final = 1 << 14
 _LABELS: Final = msgspec.json.Decoder(list[dict[str, str] | None])
 _FAILURES: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_EGRESS: Final = "egress.projectcalico.org/"  # annotations that name egress gateways
+_EGRESS_BYTES: Final = _EGRESS.encode()
 _FINISHED: Final = tuple(_PHASE_CODES[word] for word in ("Succeeded", "Failed"))
 
 
@@ -81,6 +84,7 @@ class PodRows:
         self._firsts: list[str] = []
         self._seconds: list[str] = []
         self._pairs: list[AddressPairs] = []
+        self._noted: list[tuple[int, Raw]] = []
         self._starts: list[int] = []
         self._files: list[str] = []
 
@@ -113,6 +117,7 @@ class PodRows:
         self.names += [entry.name for entry in metadata]
         self.namespaces += map(self._namespace.__getitem__, [entry.namespace for entry in metadata])
         self._labels.extend(map(self._label_codes.__getitem__, _bytes_of([entry.labels for entry in metadata])))
+        self._note([entry.annotations for entry in metadata])
         self._node.extend(map(self._codes.__getitem__, [spec.node_name for spec in specs]))
         self._host_network += bytes(map(_FLAGS.__getitem__, [spec.host_network for spec in specs]))
         self._phase += self._phases([status.phase for status in statuses])
@@ -185,6 +190,45 @@ class PodRows:
         for values in columns.values():
             values.flags.writeable = False
         return Table(PODS, columns), labels
+
+    def noted(self, *, besides: Iterable[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
+        """Return the Pods whose annotations ask for an egress gateway, with these annotations alone.
+
+        Parameters
+        ----------
+        besides : iterable of mapping
+            Pods that are objects already, and are left out.
+
+        Returns
+        -------
+        list of dict
+            As objects, of two with one name the first.
+
+        Raises
+        ------
+        None
+            Annotations of a wrong type are a finding.
+        """
+        met = {(each["metadata"]["namespace"], each["metadata"]["name"]) for each in besides}
+        found: list[dict[str, Any]] = []
+        for row, raw in self._noted:
+            place, about = (self.namespaces[row], self.names[row]), self.where(row)
+            given: dict[str, str] = self.findings.decode(
+                raw, dict[str, str], "metadata.annotations", default={}, about=about
+            )
+            kept = {key: text for key, text in given.items() if key.startswith(_EGRESS)}
+            if kept and place not in met:
+                metadata = {"name": place[1], "namespace": place[0], "annotations": kept}
+                found.append({"apiVersion": "v1", "kind": "Pod", "metadata": metadata})
+            met.add(place)
+        return found
+
+    def _note(self, raws: list[Raw]) -> None:
+        """Keep the annotations of a batch that ask for an egress gateway; most batches have none."""
+        if _EGRESS_BYTES not in b"\0".join(raws):
+            return
+        rows = enumerate(_bytes_of(raws), len(self.names) - len(raws))
+        self._noted += [(row, msgspec.Raw(each)) for row, each in rows if _EGRESS_BYTES in each]
 
     def _phases(self, phases: list[str | None]) -> bytes:
         """Turn phases into codes."""

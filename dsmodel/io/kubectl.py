@@ -290,6 +290,7 @@ class _Reading:
         objects = self.network.objects(
             nodes=self.nodes.objects(), services=self.services.objects(), config_maps=self.clues.config_maps
         )
+        objects = objects.adding(self.pods.noted(besides=objects.of("Pod", "")))
         counts = dict(sorted(self.findings.counts.items()))
         self._mention_ignored()
         return Dump(

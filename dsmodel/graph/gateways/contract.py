@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dsmodel.cluster.checks.rules import Finding
     from dsmodel.cluster.state import Cluster
     from dsmodel.graph.flows import Exit, Verdict
+    from dsmodel.graph.gateways.annotations import Notes
     from dsmodel.graph.gateways.situation import Situation
 
 __all__ = ["EVERYWHERE", "Claim", "GatewayPolicy", "Product", "Route", "Selection", "Subject", "Way"]
@@ -43,6 +44,8 @@ class Subject:
         Only namespaces with these names; None for no such limit.
     other_names : frozenset of str, optional
         No namespaces with these names.
+    notes : tuple of Notes, optional
+        Only pods whose own egress annotations are one of these, ``()`` for none; None for no such limit.
     labelled : bool, default False
         Whether a namespace without any label is passed over.
     certain : bool, default True
@@ -53,6 +56,7 @@ class Subject:
     pods: LabelSelector = _ALL
     names: frozenset[str] | None = None
     other_names: frozenset[str] = frozenset()
+    notes: tuple[Notes, ...] | None = None
     labelled: bool = False
     certain: bool = True
 

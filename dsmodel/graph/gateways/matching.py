@@ -1,8 +1,8 @@
 """Which policies select which pods, asked once a distinct shape of pod.
 
-A shape is what selections can ask of a pod: its namespace, its label set, the label set of its node, and which source
-blocks hold its address. Promises that pods of one shape get one answer, and that an answer which labels outside the
-dump would change is `MAYBE`, never a guess.
+A shape is what selections can ask of a pod: its namespace, its label set, its egress annotations, the label set of its
+node, and which source blocks hold its address. Promises that pods of one shape get one answer, and that an answer which
+labels outside the dump would change is `MAYBE`, never a guess.
 
 What it does not know: what policies do with the pods.
 """
@@ -18,6 +18,7 @@ import pandas as pd
 from dsmodel.addresses.arrays import addresses_in
 from dsmodel.cluster.checks.rules import ENDS
 from dsmodel.cluster.objects import NAME_LABEL
+from dsmodel.graph.gateways.annotations import notes_of_pods
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from dsmodel.addresses.cidr import Cidr, IPFamily
     from dsmodel.cluster.state import Cluster
+    from dsmodel.graph.gateways.annotations import Notes
     from dsmodel.graph.gateways.contract import Selection, Subject
     from dsmodel.kube.label_selectors import LabelSelector
 
@@ -57,6 +59,10 @@ class Shapes:
         Whether the pod's address is in these blocks.
     namespaces : tuple of str
         Names.
+    notes : ndarray of int64, shape (n,)
+        Place in `note_sets`.
+    note_sets : tuple of Notes
+        Egress annotations that pods have of their own.
     """
 
     of_pod: NDArray[np.int64]
@@ -65,6 +71,8 @@ class Shapes:
     node_labels: NDArray[np.int64]
     sources: Mapping[tuple[Cidr, ...], NDArray[np.bool_]]
     namespaces: tuple[str, ...]
+    notes: NDArray[np.int64]
+    note_sets: tuple[Notes, ...]
 
     def __len__(self) -> int:
         """Count the shapes."""
@@ -106,12 +114,15 @@ def shapes_of(
     end = ENDS[family]
     has, column = table[f"has_pod_{end}"][pods], table[f"pod_{end}"][pods]
     inside = [has & addresses_in(column, list(blocks)) for blocks in sources]
-    key = _packed([namespace, labels + 1, node_labels + 1, *inside])
+    codes, note_sets = notes_of_pods(cluster)
+    notes = codes[pods]
+    key = _packed([namespace, labels + 1, node_labels + 1, notes, *inside])
     _, first, shape = np.unique(key, return_index=True, return_inverse=True)
     of_pod = np.full(len(table), -1, np.int64)
     of_pod[pods] = shape
     held = {blocks: bits[first] for blocks, bits in zip(sources, inside, strict=True)}
-    return Shapes(of_pod, namespace[first], labels[first], node_labels[first], held, tuple(map(str, names)))
+    spaces = tuple(map(str, names))
+    return Shapes(of_pod, namespace[first], labels[first], node_labels[first], held, spaces, notes[first], note_sets)
 
 
 def selected(cluster: Cluster, shapes: Shapes, selections: Sequence[Selection]) -> list[Selected]:
@@ -196,6 +207,10 @@ class _Answers:
         answer = spaces[self._shapes.namespace[rows]]
         if subject.pods.requirements != ():
             answer = np.minimum(answer, self._labels("pod", subject.pods)[self._shapes.labels[rows]])
+        if subject.notes is not None:
+            sets = self._shapes.note_sets
+            wanted = [place for place, notes in enumerate(sets) if notes in subject.notes]
+            answer = np.where(np.isin(self._shapes.notes[rows], wanted), answer, np.uint8(NO))
         if not subject.certain:
             answer = np.minimum(answer, np.uint8(MAYBE))
         held = answer > NO
