@@ -34,7 +34,11 @@ if TYPE_CHECKING:
 __all__ = ["ANTREA", "AntreaEgress", "claim_antrea", "read_antrea"]
 
 _ALL = LabelSelector(())
-_FIELDS = ("appliedTo", "egressIP", "egressIPs", "externalIPPool", "externalIPPools", "bandwidth")
+_OTHER_SUBJECTS = ("externalEntitySelector", "group", "nodeSelector", "service", "serviceAccount")
+_FIELDS = {
+    "": ("appliedTo", "egressIP", "egressIPs", "externalIPPool", "externalIPPools", "bandwidth"),
+    "appliedTo": ("podSelector", "namespaceSelector", *_OTHER_SUBJECTS),
+}
 _EXCEPT = re.compile(
     r"^\s*exceptCIDRs:[ \t]*(?P<inline>\[[^\]]*\])?[^\n]*\n(?P<block>(?:[ \t]*-[^\n]*\n)*)", re.MULTILINE
 )
@@ -193,11 +197,16 @@ def _read(
             ignored = f"{plural} is in the API and not supported: the webhook refuses it"
             manifest.find("error", "egress-policy-rejected", f"{ignored}; write one Egress a family of other pods")
     spaces, pods = manifest.value("spec.appliedTo.namespaceSelector"), manifest.value("spec.appliedTo.podSelector")
-    if spaces is None and pods is None:
+    others = [name for name in _OTHER_SUBJECTS if manifest.value(f"spec.appliedTo.{name}") is not None]
+    if others:
+        words = f"appliedTo.{others[0]}: whom it means is not in the dump; whether a pod is meant is open"
+        manifest.find("info", "egress-unknown", words)
+    elif spaces is None and pods is None:
         manifest.find("warning", "egress-selects-nothing", "appliedTo is empty: no pod is meant; write spec.appliedTo")
     subject = Subject(
         manifest.selector("spec.appliedTo.namespaceSelector", absent=_ALL),
         manifest.selector("spec.appliedTo.podSelector", absent=_ALL),
+        certain=not others,
     )
     pool = manifest.text("spec.externalIPPool")
     address = manifest.address("spec.egressIP") or (manifest.address("status.egressIP") if pool else "")
@@ -209,7 +218,7 @@ def _read(
     return AntreaEgress(
         name=manifest.name,
         version=version,
-        selection=Selection((subject,) if spaces is not None or pods is not None else ()),
+        selection=Selection((subject,) if others or spaces is not None or pods is not None else ()),
         address=address,
         pool=pool,
         pool_nodes=pools[pool].selector("spec.nodeSelector", absent=_ALL) if pool in pools else None,

@@ -35,6 +35,12 @@ if TYPE_CHECKING:
 
 __all__ = ["GROUPS", "CalicoEgress", "CalicoRule", "read_calico"]
 
+_FIELDS = {
+    "": ("rules",),
+    "rules.*": ("destination", "description", "gateway", "gatewayPreference"),
+    "rules.*.destination": ("cidr",),
+    "rules.*.gateway": ("selector", "namespaceSelector", "maxNextHops"),
+}
 _EVERY = "all()"
 _PER_POD = "EnabledPerNamespaceOrPerPod"
 _KEYS = ("egressGatewayPolicy", "maxNextHops", "namespaceSelector", "selector")
@@ -139,7 +145,7 @@ def read_calico(cluster: Cluster, version: str) -> tuple[list[CalicoEgress], lis
         of_pods = {}
     rules: dict[str, tuple[CalicoRule, ...]] = {}
     for each in cluster.objects.of("EgressGatewayPolicy", *GROUPS):
-        manifest = Manifest(each, fields=("rules",))
+        manifest = Manifest(each, fields=_FIELDS)
         rules[manifest.name] = tuple(_rules(manifest))
         findings += manifest.findings
     policies = []

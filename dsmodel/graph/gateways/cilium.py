@@ -40,7 +40,13 @@ if TYPE_CHECKING:
 __all__ = ["CILIUM", "CiliumGateway", "CiliumPolicy", "claim_cilium", "read_cilium"]
 
 MAX_GATEWAYS = 64
-_FIELDS = ("selectors", "destinationCIDRs", "excludedCIDRs", "egressGateway", "egressGateways")
+_GATEWAY_FIELDS = ("nodeSelector", "interface", "egressIP")
+_FIELDS = {
+    "": ("selectors", "destinationCIDRs", "excludedCIDRs", "egressGateway", "egressGateways"),
+    "selectors.*": ("podSelector", "namespaceSelector", "nodeSelector"),
+    "egressGateway": _GATEWAY_FIELDS,
+    "egressGateways.*": _GATEWAY_FIELDS,
+}
 _PRODUCT = "Cilium"
 _NAMESPACES = ("kube-system", "cilium")  # where its settings may be
 _SWITCHES = ("enable-egress-gateway", "enable-ipv4-egress-gateway")  # the second is the older name

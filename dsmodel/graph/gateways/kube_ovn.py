@@ -37,11 +37,17 @@ __all__ = ["KUBE_OVN", "GatewayPod", "VpcEgressGateway", "claim_kube_ovn", "read
 
 LOCAL_PRIORITY, CLUSTER_PRIORITY, DROP_PRIORITY = 29150, 29100, 29090
 _ALL = LabelSelector(())
-_FIELDS = (
+_TOP = (
     *("vpc", "bgpConf", "evpnConf", "replicas", "prefix", "image", "internalSubnet", "externalSubnet", "internalIPs"),
     *("externalIPs", "selectors", "trafficPolicy", "bfd", "policies", "nodeSelector", "tolerations", "resources"),
     "bandwidth",
 )
+_FIELDS = {
+    "": _TOP,
+    "selectors.*": ("podSelector", "namespaceSelector"),
+    "policies.*": ("snat", "ipBlocks", "subnets"),
+    "bfd": ("enabled", "minRX", "minTX", "multiplier"),
+}
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,14 @@ from dsmodel.errors import InvalidAddress, InvalidCidr, InvalidField
 from dsmodel.kube.label_selectors import LabelSelector, read_selector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from dsmodel.cluster.checks.rules import Finding
 
 __all__ = ["Manifest", "family_of_text"]
 
 _CLOSED = LabelSelector(None)  # selects nothing
+_SELECTOR_FIELDS = ("matchLabels", "matchExpressions")
 
 
 class Manifest:
@@ -34,8 +35,9 @@ class Manifest:
     ----------
     manifest : mapping
         The object as ``kubectl get -o json`` gives it.
-    fields : iterable of str
-        Fields of the spec that the product has; any other is a finding. None leaves the spec unjudged.
+    fields : mapping of str to iterable of str
+        Fields that the product has, by path in the spec ("" for the spec itself, ``*`` for each item of a list); any
+        other is a finding. None leaves the spec unjudged.
 
     Raises
     ------
@@ -45,12 +47,12 @@ class Manifest:
     Examples
     --------
     >>> policy = Manifest({"kind": "Egress", "metadata": {"name": "a"}, "spec": {"egressIp": "192.0.2.1"}},
-    ...                   fields=("appliedTo", "egressIP"))
+    ...                   fields={"": ("appliedTo", "egressIP")})
     >>> policy.findings[0][1:3]
     ('egress-unknown-field', 'Egress/a')
     """
 
-    def __init__(self, manifest: Mapping[str, Any], *, fields: Iterable[str] | None = None) -> None:
+    def __init__(self, manifest: Mapping[str, Any], *, fields: Mapping[str, Iterable[str]] | None = None) -> None:
         self.findings: list[Finding] = []
         metadata = manifest.get("metadata")
         metadata = metadata if isinstance(metadata, Mapping) else {}
@@ -58,10 +60,10 @@ class Manifest:
         self.namespace = str(metadata.get("namespace") or "")
         self.name = str(metadata.get("name") or "")
         self._root = manifest
-        spec = self.mapping("spec")
-        for name in sorted(set(spec) - set(fields)) if fields is not None else ():
-            words = f"spec.{name} is no field of {self.kind}; nothing comes of it: correct its spelling or drop it"
-            self.find("warning", "egress-unknown-field", words)
+        self.mapping("spec")  # which finds a spec that is no object
+        for place, known in (fields or {}).items():
+            for path in self._paths("spec", [part for part in place.split(".") if part]):
+                self._check_fields(path, known)
 
     @property
     def title(self) -> str:
@@ -339,11 +341,31 @@ class Manifest:
         None
             Everything is a finding.
         """
+        if isinstance(selector, Mapping):
+            self._check_fields(path, _SELECTOR_FIELDS, selector)
         try:
             return read_selector(selector, path=path)
         except InvalidField as error:
             self.find("error", "egress-invalid-selector", f"{error}; the policy selects nothing until it is corrected")
             return _CLOSED
+
+    def _paths(self, path: str, parts: list[str]) -> Iterator[str]:
+        """Yield the paths that a pattern stands for."""
+        if not parts:
+            yield path
+        elif parts[0] == "*":
+            found = self.value(path)
+            for place in range(len(found) if isinstance(found, list | tuple) else 0):
+                yield from self._paths(f"{path}.{place}", parts[1:])
+        else:
+            yield from self._paths(f"{path}.{parts[0]}", parts[1:])
+
+    def _check_fields(self, path: str, known: Iterable[str], found: Any = None) -> None:
+        """Find fields that the product does not have."""
+        found = self.value(path) if found is None else found
+        for name in sorted(set(map(str, found)) - set(known)) if isinstance(found, Mapping) else ():
+            words = f"{path}.{name} is no field of {self.kind}; nothing comes of it: correct its spelling or drop it"
+            self.find("warning", "egress-unknown-field", words)
 
     def _refuse(self, path: str, found: object, wanted: str) -> None:
         """Add a finding where something of another kind stands."""

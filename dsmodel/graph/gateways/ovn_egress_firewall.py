@@ -34,6 +34,11 @@ if TYPE_CHECKING:
 __all__ = ["EGRESS_FIREWALL", "EgressFirewall", "FirewallRule", "claim_firewalls", "read_firewalls"]
 
 MAX_RULES = 8_000
+_FIELDS = {
+    "": ("egress",),
+    "egress.*": ("type", "ports", "to"),
+    "egress.*.to": ("cidrSelector", "dnsName", "nodeSelector"),
+}
 
 _Held: TypeAlias = "tuple[int, bool, str]"
 """Place of a rule, whether it allows, and what it depends on whether it holds; empty where it does."""
@@ -102,7 +107,7 @@ def read_firewalls(cluster: Cluster, version: str) -> tuple[list[EgressFirewall]
     """
     policies, findings = [], []
     for each in cluster.objects.of("EgressFirewall", "k8s.ovn.org"):
-        manifest = Manifest(each, fields=("egress",))
+        manifest = Manifest(each, fields=_FIELDS)
         count = len(manifest.items("spec.egress"))
         read = [_rule(manifest, f"spec.egress.{place}") for place in range(count)]
         findings += manifest.findings

@@ -38,7 +38,7 @@ ASSIGNABLE: Final = LabelSelector((Requirement("k8s.ovn.org/egress-assignable", 
 """Label of nodes that may host egress addresses."""
 
 _ALL = LabelSelector(())
-_FIELDS = ("egressIPs", "namespaceSelector", "podSelector")
+_FIELDS = {"": ("egressIPs", "namespaceSelector", "podSelector")}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["EGRESS_SERVICE", "EgressService", "claim_egress_services", "read_egress_services"]
 
 _ALL = LabelSelector(())
-_FIELDS = ("sourceIPBy", "nodeSelector", "network")
+_FIELDS = {"": ("sourceIPBy", "nodeSelector", "network")}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,14 @@ if TYPE_CHECKING:
 
 __all__ = ["EXTERNAL_ROUTE", "ExternalRoute", "claim_external_routes", "read_external_routes"]
 
+_FIELDS = {
+    "": ("from", "nextHops"),
+    "from": ("namespaceSelector",),
+    "nextHops": ("static", "dynamic"),
+    "nextHops.static.*": ("ip", "bfdEnabled"),
+    "nextHops.dynamic.*": ("podSelector", "namespaceSelector", "networkAttachmentName", "bfdEnabled"),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExternalRoute(GatewayPolicy):
@@ -83,7 +91,7 @@ def read_external_routes(cluster: Cluster, version: str) -> tuple[list[ExternalR
     """
     policies, findings = [], []
     for each in cluster.objects.of("AdminPolicyBasedExternalRoute", "k8s.ovn.org"):
-        manifest = Manifest(each, fields=("from", "nextHops"))
+        manifest = Manifest(each, fields=_FIELDS)
         count = len(manifest.items("spec.nextHops.static"))
         hops = [manifest.address(f"spec.nextHops.static.{place}.ip") for place in range(count)]
         policy = ExternalRoute(

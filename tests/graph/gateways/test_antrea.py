@@ -17,6 +17,7 @@ def egress(name="a", address=E4, *, pool="", node="", status=True, to=None, **mo
 
 
 POOL = named("ExternalIPPool", "p", {"nodeSelector": {"matchLabels": {"egress": "yes"}}}, api="crd.antrea.io/v1beta1")
+OPEN = ("unknown", ["edge-a"], "")
 AGENT = """
 egress:
   # comment
@@ -35,6 +36,7 @@ def agents(text):
     ("objects", "pod", "destination", "expected", "why"),
     [
         ([egress(node="edge-a")], "shop/cart", WEB4, ("via_gateway", ["edge-a"], E4), "its node has it"),
+        ([egress(node="edge-a", to={"group": "x"})], "shop/cart", WEB4, OPEN, "a group: whom it means is open"),
         ([egress(node="edge-a")], "shop/cart", WEB6, LEAK, "the other family keeps the node's masquerading"),
         ([egress(address=E6, node="edge-a")], "shop/cart", WEB6, ("via_gateway", ["edge-a"], E6), "IPv6 alike"),
         ([egress(address=E6, node="edge-a")], "shop/cart", WEB4, LEAK, "and IPv4 leaks"),
@@ -129,6 +131,8 @@ def test_fail_over(objects, failed, expected, why):
         ([egress(node="edge-a")], "egress-falls-through", "one family"),
         ([egress(node="edge-a"), egress("b", F4, node="edge-b")], "egress-conflict", "two on a pod"),
         ([egress(address="nonsense")], "egress-invalid-address", "no address"),
+        ([egress(to={"group": "shops"})], "egress-unknown", "whom a group means is not in the dump"),
+        ([egress(to={"podSelectr": {}})], "egress-unknown-field", "a slip of the pen"),
     ],
 )
 def test_findings(objects, rule, why):
