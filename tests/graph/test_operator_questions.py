@@ -3,8 +3,8 @@
 import pytest
 from egress_clusters import cluster_of
 
+from dsmodel.graph.allow_lists import allowed_sources
 from dsmodel.graph.audits import (
-    allowed_sources,
     asymmetric_returns,
     bypassed_policies,
     different_gateways,

@@ -255,6 +255,36 @@ class TestAllowList:
         ]
         assert frame["why"][1] == "a gateway translates to it while Node/gw-1 is down"
 
+    @pytest.mark.parametrize(
+        ("on_missing", "leaks"),
+        [("drop", []), ("fall through", [["2600:ff::/56", "pod", "Node/a and Node/gw-1 and Node/gw-2"]])],
+    )
+    def test_every_standby_is_there_whatever_has_to_be_down_for_it(self, cluster, on_missing, leaks):
+        shop = gateway(nodes=("gw-1", "gw-2", "a"), on_missing=on_missing)
+        pods = [row for row, space in enumerate(cluster.pods["namespace"].tolist()) if space == "shop"]
+        known = network(gateways=[shop], routed=["2600:ff::/56"])
+        paths = resolve(cluster, "2600:9::10", network=known, pods=pods)
+        frame = reports.allow_list(paths)
+        found = rows(frame, "cidr", "owner", "when")
+        assert sorted(found) == sorted(
+            [
+                ["2600:1f00:0:1::4/128", "gateway", "now"],
+                ["2600:1f00:0:1::5/128", "gateway", "Node/gw-1"],
+                ["2600:1f00:0:1::1/128", "gateway", "Node/gw-1 and Node/gw-2"],
+                *leaks,
+            ]
+        )
+        why = dict(zip(frame["when"], frame["why"], strict=True))
+        assert why["Node/gw-1 and Node/gw-2"].endswith("while Node/gw-1 and Node/gw-2 are down")
+
+    def test_many_that_are_down_at_once_are_counted(self):
+        nodes = [f"n{place}" for place in range(12)]
+        cluster = cluster_of(nodes, (("shop", "cart", "n0"),), **GLOBAL)
+        shop = gateway(nodes=nodes[2:10], spread="all", on_missing="fall through")
+        frame = reports.allow_list(cluster, "2600:9::10", network=network(gateways=[shop]))
+        assert frame["when"].tolist().count("now") == 8
+        assert "Node/n2 and 7 others" in set(frame["when"])
+
     def test_neighbours_are_joined_only_where_they_fill_a_block(self):
         cluster = cluster_of(NODES, PODS, **{**GLOBAL, "ipv4": "44.0.0.{}"})
         known = network(border=())

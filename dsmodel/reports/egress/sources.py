@@ -14,7 +14,7 @@ import pandas as pd
 
 from dsmodel.addresses.cidr import Cidr
 from dsmodel.addresses.space import aggregate
-from dsmodel.graph.audits import allowed_sources
+from dsmodel.graph.allow_lists import allowed_sources
 from dsmodel.reports.egress.answers import paths_of
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def allow_list(
     network : Network, optional
         What decides beside the cluster; what its objects show if left out. Paths have theirs.
     failures : sequence of str, optional
-        What may be down, each alone; if left out, every way out of a gateway and every translator that serves.
+        What may be down, each alone; if left out, every way out of a gateway and every translator that serves, each
+        alone, then all together, then with those that serve instead, until none is left.
     merged : bool, default False
         Whether CIDRs of one owner and occasion are joined where together they are exactly one larger block.
 
@@ -118,7 +119,7 @@ def _why(owner: str, pods: int, when: str) -> str:
     """Say why an address is there."""
     words = _WORDS[owner]
     if when != "now":
-        return f"{words} while {when} is down"
+        return f"{words} while {when} {'are' if ' and ' in when else 'is'} down"
     if not pods:
         return f"{words}; none runs there now, and pods move"
     return f"{words}: {pods:,} pod{'' if pods == 1 else 's'} now"
