@@ -32,10 +32,13 @@ if TYPE_CHECKING:
     from dsmodel.kube.config import ClusterConfig
 
     Place = str | os.PathLike[str] | IO[Any]
+    # kubeadm's clusters; k3s' files, each with those of its drop-in folder
+    _Later = tuple[list[Entry], list[list[Entry]]]
 
 __all__ = ["WrittenConfig", "is_config", "read_config", "read_texts", "read_written"]
 
 _SUFFIXES: Final = (".yaml", ".yml", ".json", ".conf", ".env", ".service", ".flags")
+_DROP_INS: Final = "/config.yaml.d/"
 _GROUPS: Final = ("kubeadm.k8s.io/", "kubelet.config.k8s.io/", "kubeproxy.config.k8s.io/")
 # keys of ConfigMaps that hold one of the documents read here
 _EMBEDDED: Final = ("ClusterConfiguration", "config.conf", "kubelet")
@@ -76,9 +79,9 @@ def read_config(places: Place | Iterable[Place], *, kube_version: str | KubeVers
     Parameters
     ----------
     places : path, file object, or iterable of these
-        kubeadm ``ClusterConfiguration`` with the documents beside it, k3s or RKE2 ``config.yaml``, static Pod
-        manifests, systemd units, or flags, one a line; YAML or JSON. A folder stands for every such file in it, ``"-"``
-        for standard input.
+        kubeadm ``ClusterConfiguration`` with the documents beside it, k3s or RKE2 ``config.yaml`` with its drop-in
+        folder ``config.yaml.d``, static Pod manifests, systemd units, or flags, one a line; YAML or JSON. A folder
+        stands for every such file in it, ``"-"`` for standard input.
     kube_version : str or KubeVersion, optional
         Overrides the version the files name.
 
@@ -139,13 +142,16 @@ def read_written(places: Place | Iterable[Place], *, kube_version: str | KubeVer
     """
     sheet = FlagSheet()
     late: list[Entry] = []
+    k3s: list[list[Entry]] = []
     single = isinstance(places, str | os.PathLike) or hasattr(places, "read")
     listed = [cast("Place", places)] if single else list(cast("Iterable[Place]", places))
     for text, file in (pair for place in listed for pair in read_texts(place)):
         if looks_like_flags(text):
             add_command_lines(sheet, text, file)
         else:
-            _add_documents(sheet, text, file, late)
+            _add_documents(sheet, text, file, (late, k3s))
+    for documents in k3s:
+        add_k3s(sheet, *documents)
     version, why = _version(sheet, kube_version)
     if len(late) > 1:
         raise late[1].error(f"is a second ClusterConfiguration, the first is in {late[0].where}; keep one")
@@ -249,7 +255,7 @@ def read_texts(place: Place) -> Iterator[tuple[str, str]]:
     path = Path(place)
     try:
         for file in _files(path):
-            name = file.name if file == path else f"{path.name}/{file.name}"
+            name = file.name if file == path else str(file.relative_to(path.parent).as_posix())
             with file.open("rb") as stream:
                 yield decode_text(stream.read((1 << 20) + 1), name), name
     except OSError as error:
@@ -257,10 +263,19 @@ def read_texts(place: Place) -> Iterator[tuple[str, str]]:
 
 
 def _files(path: Path) -> list[Path]:
-    """List one file, or the configuration files of a folder."""
-    if not path.is_dir():
-        return [path]
-    return sorted(file for file in path.iterdir() if file.is_file() and file.suffix in _SUFFIXES)
+    """List one file, or the configuration files of a folder, each k3s file before those of its drop-in folder."""
+    if path.is_dir():
+        own = sorted(file for file in path.iterdir() if file.is_file() and file.suffix in _SUFFIXES)
+        return [each for file in own for each in (file, *_drop_ins(file))]
+    return [path, *_drop_ins(path)]
+
+
+def _drop_ins(file: Path) -> list[Path]:
+    """List the files that k3s reads after its own."""
+    folder = file.with_name(_DROP_INS.strip("/"))
+    if f"{file.name}.d" != folder.name or not folder.is_dir():
+        return []
+    return sorted(each for each in folder.iterdir() if each.is_file() and each.suffix in {".yaml", ".yml"})
 
 
 def _name(place: Place) -> str:
@@ -280,16 +295,17 @@ def _version(sheet: FlagSheet, kube_version: str | KubeVersion | None) -> tuple[
     return KubeVersion(f"1.{NEWEST}"), "default, the newest modelled: the files name no version"
 
 
-def _add_documents(sheet: FlagSheet, text: str, file: str, late: list[Entry]) -> None:
-    """Read the documents of one file, those of kubeadm's clusters to be settled later."""
+def _add_documents(sheet: FlagSheet, text: str, file: str, later: _Later) -> None:
+    """Read the documents of one file; kubeadm's clusters and k3s' files are settled when all are there."""
     for document in read_documents(text, file):
         if not isinstance(document.value, dict):
             raise document.error(f"is no mapping; give {_FORMS}")
-        _add_document(sheet, document, late)
+        _add_document(sheet, document, later)
 
 
-def _add_document(sheet: FlagSheet, document: Entry, late: list[Entry]) -> None:
+def _add_document(sheet: FlagSheet, document: Entry, later: _Later) -> None:
     """Read one document by what it says it is."""
+    late, k3s = later
     kind_entry, group_entry = document.get("kind"), document.get("apiVersion")
     kind = kind_entry.string() if kind_entry else ""
     group = group_entry.string() if group_entry else ""
@@ -303,9 +319,11 @@ def _add_document(sheet: FlagSheet, document: Entry, late: list[Entry]) -> None:
     elif kind == "Pod":
         add_pod(sheet, document)
     elif kind == "ConfigMap":
-        _add_config_map(sheet, document, late)
+        _add_config_map(sheet, document, later)
+    elif k3s and _is_drop_in(document.file) and not kind:
+        k3s[-1].append(document)
     elif looks_like_k3s(document):
-        add_k3s(sheet, document)
+        k3s.append([document])
     elif not kind and set(document.mapping()) & set(COMPONENTS):
         _add_components(sheet, document)
     else:
@@ -313,12 +331,17 @@ def _add_document(sheet: FlagSheet, document: Entry, late: list[Entry]) -> None:
         raise document.error(f"{what}; give {_FORMS}")
 
 
-def _add_config_map(sheet: FlagSheet, document: Entry, late: list[Entry]) -> None:
+def _is_drop_in(file: str) -> bool:
+    """Tell a file of a drop-in folder by its name."""
+    return _DROP_INS in f"/{file}"
+
+
+def _add_config_map(sheet: FlagSheet, document: Entry, later: _Later) -> None:
     """Read the documents that installers keep in ConfigMaps."""
     for key in _EMBEDDED:
         inner = document.get("data", key)
         if inner is not None:
-            _add_documents(sheet, inner.string(), f"{inner.file}, {inner.path}", late)
+            _add_documents(sheet, inner.string(), f"{inner.file}, {inner.path}", later)
 
 
 def _add_components(sheet: FlagSheet, document: Entry) -> None:

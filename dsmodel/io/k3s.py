@@ -2,22 +2,25 @@
 
 Promises ``cluster-cidr``, ``service-cidr``, their defaults, ``service-node-port-range``, ``node-ip``, ``cluster-dns``,
 ``advertise-address`` and the ``…-arg`` lists, as one list or comma separated, and the check of families that the agent
-makes. A key with a plus sign adds to the list of an earlier file, so it is read as the key.
+makes. Of the files in ``config.yaml.d`` a later one wins key by key, and adds to a list where its key has a plus sign.
 
-What it does not know: network plugins, which may bring their own pools, and files under ``config.yaml.d``.
+What it does not know: network plugins, which may bring their own pools.
 
-Sources: ``pkg/cli/cmds/server.go``, ``pkg/cli/server/server.go``, ``pkg/daemons/control/server.go`` and
-``pkg/agent/run.go`` of k3s.
+Sources: ``pkg/configfilearg/parser.go``, ``pkg/cli/cmds/server.go``, ``pkg/cli/server/server.go``,
+``pkg/daemons/control/server.go`` and ``pkg/agent/run.go`` of k3s.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from dsmodel.io.flag_sheets import DERIVED
 from dsmodel.kube.installers import judge_k3s
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dsmodel.io.config_documents import Entry
     from dsmodel.io.flag_sheets import FlagSheet
 
@@ -83,7 +86,7 @@ def looks_like_k3s(document: Entry) -> bool:
     return "kind" not in keys and any(key.removesuffix("+") in _KNOWN for key in keys)
 
 
-def add_k3s(sheet: FlagSheet, document: Entry) -> None:
+def add_k3s(sheet: FlagSheet, document: Entry, *more: Entry) -> None:
     """Read a k3s or RKE2 configuration.
 
     Parameters
@@ -92,6 +95,8 @@ def add_k3s(sheet: FlagSheet, document: Entry) -> None:
         Is added to.
     document : Entry
         The file's mapping.
+    *more : Entry
+        Those of the files in its drop-in folder, in their order.
 
     Raises
     ------
@@ -107,7 +112,7 @@ def add_k3s(sheet: FlagSheet, document: Entry) -> None:
     >>> sheet.flags()["kubelet"], sheet.origins()["kube-controller-manager", "cluster-cidr"]
     (('--max-pods=250',), 'default of k3s and RKE2 for cluster-cidr')
     """
-    values = {key.removesuffix("+"): entry for key, entry in document.mapping().items() if entry.value is not None}
+    values = _merged([document, *more])
     node_ips = _listed(values.get("node-ip"))
     is_ipv6_only = ":" in node_ips and "," not in node_ips
     clusters = _listed(values.get("cluster-cidr"))
@@ -139,6 +144,23 @@ def add_k3s(sheet: FlagSheet, document: Entry) -> None:
             places = {word[2:].partition("=")[0]: each.where for word, each in zip(words, entries, strict=True)}
             sheet.add_line(component, words, places, where=entry.where)
     sheet.findings += judge_k3s(clusters, services, node_ips)
+
+
+def _merged(documents: Sequence[Entry]) -> dict[str, Entry]:
+    """Let later files win key by key; a key with a plus sign adds to what is there."""
+    values: dict[str, Entry] = {}
+    for document in documents:
+        for key, entry in document.mapping().items():
+            if entry.value is not None:
+                name = key.removesuffix("+")
+                values[name] = _joined(values[name], entry) if key != name and name in values else entry
+    return values
+
+
+def _joined(earlier: Entry, later: Entry) -> Entry:
+    """Add the entries of a later file to those of an earlier one."""
+    parts = [each.entries() if isinstance(each.value, list) else [each] for each in (earlier, later)]
+    return replace(earlier, value=[*parts[0], *parts[1]], text="")
 
 
 def _listed(entry: Entry | None) -> str:

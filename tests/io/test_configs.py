@@ -247,6 +247,34 @@ def test_k3s_lists_and_arguments(text: str) -> None:
     assert config.evidence["node_cidr_mask_sizes"].startswith("config.yaml, line 4, kube-controller-manager-arg")
 
 
+def test_k3s_drop_ins_win_key_by_key_and_add_to_lists(tmp_path: Path) -> None:
+    """pkg/configfilearg/parser.go: config.yaml, then config.yaml.d in the order of names; a plus sign adds."""
+    folder = tmp_path / "rke2"
+    (folder / "config.yaml.d").mkdir(parents=True)
+    (folder / "config.yaml").write_text(
+        "cni: cilium\ncluster-cidr: 10.42.0.0/16\nservice-cidr: 10.43.0.0/16\nkubelet-arg: [max-pods=100]\n"
+    )
+    drops = {
+        "20-dual.yaml": "cluster-cidr: 10.50.0.0/16,fd00:50::/56\nservice-cidr: 10.51.0.0/16,fd00:51::/112\n",
+        "10-dual.yaml": "cluster-cidr: 10.60.0.0/16\n",
+        "30-args.yml": "kubelet-arg+: [node-ip=10.0.0.1]\nkube-controller-manager-arg+: node-cidr-mask-size-ipv6=72\n",
+        "40-other.yaml": "tls-san: [a.example]\nsome-key-of-tomorrow: 1\n",
+        "notes.txt": "not read",
+    }
+    for name, text in drops.items():
+        (folder / "config.yaml.d" / name).write_text(text)
+    for place in (folder, folder / "config.yaml"):
+        config = read_config(place)
+        assert [str(cidr) for cidr in config.cluster_cidrs] == ["10.50.0.0/16", "fd00:50::/56"]
+        assert (config.max_pods, config.node_cidr_mask_sizes[IPFamily.IPV6]) == (100, 72)
+        assert config.evidence["cluster_cidrs"].endswith("config.yaml.d/20-dual.yaml, line 1, cluster-cidr")
+    (folder / "config.yaml.d" / "50-replace.yaml").write_text("kubelet-arg: [node-ip=10.0.0.1]\n")
+    assert read_config(folder).max_pods == 110
+    (folder / "config.yaml.d" / "60-broken.yaml").write_text("kubelet-arg: [a\n")
+    with pytest.raises(InvalidConfig, match=r"config\.yaml\.d/60-broken\.yaml"):
+        read_config(folder)
+
+
 def test_k3s_refuses_families_that_do_not_pair() -> None:
     with pytest.raises(InvalidConfig, match=r"must share the same IP version.*give service-cidr IPv4 and IPv6 too"):
         read("cluster-cidr: 10.42.0.0/16,fd00:42::/56", "config.yaml")
