@@ -320,7 +320,7 @@ def _read(shelf: _Shelf, name: str) -> Any:
     parquet: Any = importlib.import_module("pyarrow.parquet")
     content = shelf.read(name)
     try:
-        return parquet.read_table(pyarrow.BufferReader(content))
+        return parquet.ParquetFile(pyarrow.BufferReader(content)).read(use_threads=False)  # each is small
     except (pyarrow.ArrowException, OSError) as error:
         words = " ".join(str(error).split())[:120]
         raise InvalidInput(f"{name}: is no whole Parquet file ({words}); restore or delete it") from None
