@@ -48,7 +48,8 @@ def allowed_sources(paths: Paths, *, failures: Sequence[str] | None = None) -> p
     Returns
     -------
     pandas.DataFrame
-        Sorted by destination, family and source: ``destination``, ``ip_family``, ``source`` (address or CIDR),
+        Sorted by destination, family and source: ``destination``, ``ip_family`` (of the source: behind NAT64 that is
+        IPv4), ``source`` (address or CIDR),
         ``owner`` ("pod", "node", "gateway", "NAT"), ``pods`` (that it stands for now), ``when`` ("now", or what has to
         be down). Nodes that hold no such pod now are there with 0 pods: pods move.
 
@@ -68,16 +69,15 @@ def allowed_sources(paths: Paths, *, failures: Sequence[str] | None = None) -> p
       ip_family        source owner  pods
     0      IPv4  198.51.100.9   NAT   120
     """
-    found: dict[tuple[int, int, str], tuple[str, int, str]] = {}
+    found: dict[tuple[int, str], tuple[str, int, str]] = {}
     for when, state in _states(paths, failures):
-        for order, family in enumerate(state.halves):
+        for family in state.halves:
             for place in range(len(state.destinations)):
                 for source, owner, pods in _sources(state, place, family):
-                    found.setdefault((place, order, source), (owner, pods, when))
-    families = list(paths.halves)
+                    found.setdefault((place, source), (owner, pods, when))
     rows = [
-        (paths.destinations[place].name, str(families[order]), source, *told)
-        for (place, order, source), told in sorted(found.items(), key=lambda item: _by_address(item[0]))
+        (paths.destinations[place].name, str(_family_of(source)), source, *told)
+        for (place, source), told in sorted(found.items(), key=lambda item: _by_address(item[0]))
     ]
     frame = pd.DataFrame(rows, columns=["destination", "ip_family", "source", "owner", "pods", "when"])
     return frame.astype({"pods": np.int64})
@@ -114,9 +114,15 @@ def _occasion(down: set[str]) -> str:
     return " and ".join(names) if len(names) <= _MOST_NAMED else f"{names[0]} and {len(names) - 1:,} others"
 
 
-def _by_address(key: tuple[int, int, str]) -> tuple[Any, ...]:
-    place, order, source = key
-    return (place, order, parse_address(source.partition("/")[0])[1], source)
+def _by_address(key: tuple[int, str]) -> tuple[Any, ...]:
+    place, source = key
+    family, number = parse_address(source.partition("/")[0])
+    return (place, family, number, source)
+
+
+def _family_of(source: str) -> IPFamily:
+    """Return the family of an address or CIDR: behind NAT64 not that of the pod's packets."""
+    return parse_address(source.partition("/")[0])[0]
 
 
 def _sources(paths: Paths, place: int, family: IPFamily) -> Iterator[tuple[str, str, int]]:

@@ -298,6 +298,11 @@ class TestAllowList:
         ]
         assert joined["why"][2].endswith("none runs there now, and pods move")
 
+    def test_behind_nat64_the_firewall_sees_ipv4(self, cluster):
+        known = network(nat64=[NAT64(addresses=("203.0.113.64",), ports=55_000)])
+        frame = reports.allow_list(cluster, "64:ff9b::808:808", network=known)
+        assert rows(frame, "ip_family", "cidr", "owner") == [["IPv4", "203.0.113.64/32", "NAT"]]
+
     def test_what_never_arrives_needs_nothing(self, cluster):
         frame = reports.allow_list(cluster, "10.9.0.10", network=network())
         assert tuple(frame) == sources.COLUMNS
@@ -378,6 +383,11 @@ class TestSnat:
         top = frame.iloc[0]
         assert (top["pool"], top["used"], top["usable"]) == ("NAT/nat", 600, 1_024)  # two pods on node a
 
+    def test_percents_have_no_exponents(self, cluster):
+        frame = reports.snat(cluster, {"8.8.8.8": 1e9}, network=network())
+        assert frame["alarm"].all()
+        assert not frame["why"].str.contains("e+", regex=False).any()
+
     def test_nat64_takes_ports_of_ipv4(self, cluster):
         known = network(nat64=[NAT64(addresses=("203.0.113.64",), ports=55_000)])
         frame = reports.snat(cluster, {"64:ff9b::808:808": 100}, network=known)
@@ -393,6 +403,15 @@ class TestSnat:
             (pd.DataFrame({"destination": ["8.8.8.8"], "connections": [-1]}), "use 0 or more"),
             (pd.DataFrame({"destination": ["8.8.8.8"], "connections": [1], "protocol": ["tcp"]}), "protocol 'tcp'"),
             ({"nowhere": 1}, "is no address"),
+            ({"8.8.8.8": "many"}, "'many', which is no number"),
+            ({"8.8.8.8": float("nan")}, "connections nan; use 0 or more"),
+            ({"8.8.8.8": float("inf")}, "connections inf; use 0 or more"),
+            ({"8.8.8.8": None}, "row 0 has connections"),
+            (pd.DataFrame({"destination": ["8.8.8.8"], "connections": [1], "port": [70_000]}), "port 70000"),
+            (pd.DataFrame({"destination": ["8.8.8.8"], "connections": [1], "port": [0]}), "port 0"),
+            (pd.DataFrame({"destination": ["8.8.8.8"], "connections": [1], "port": [443.5]}), "port 443.5"),
+            (pd.DataFrame({"destination": ["8.8.8.8"], "connections": [1], "namespace": ["shp"]}), "namespace 'shp'"),
+            (pd.DataFrame({"destination": ["8.8.8.8"], "per_second": [1], "life_seconds": [-1]}), "life_seconds -1"),
         ],
     )
     def test_what_is_wrong_is_named(self, cluster, given, words):

@@ -424,5 +424,5 @@ def _check(connections: Connections, pools: Sequence[SnatPool], failure: float) 
 
 
 def _percent(ratio: float) -> str:
-    """Write a share with two significant digits."""
-    return f"{ratio * 100:.2g} %" if ratio < 1 else f"{ratio * 100:.0f} %"
+    """Write a share with two significant digits, and all digits before the point."""
+    return f"{ratio * 100:.2g} %" if ratio < 0.1 else f"{ratio * 100:,.0f} %"

@@ -80,6 +80,8 @@ MOST_ROWS: Final = 1_000_000
 """Pools and destinations that a frame may have."""
 
 _FAILURE: Final = 0.001
+_LAST_PORT: Final = 65_535
+_MOST: Final = 1e12  # connections, or seconds
 
 
 def snat(
@@ -120,7 +122,8 @@ def snat(
     Raises
     ------
     InvalidInput
-        A column that is missing or unknown, a negative number, another protocol, a destination that is none.
+        A column that is missing or unknown, a number that is none, another protocol, a namespace that the cluster does
+        not have, a destination that is none.
 
     Examples
     --------
@@ -134,7 +137,7 @@ def snat(
     0                       NAT/a  48000   55000        0.87  False
     1  sockets of the busiest pod    400   28232        0.01  False
     """
-    asked = _asked(connections)
+    asked = _asked(connections, cluster)
     paths = _resolved(cluster, asked, network)
     loads = _Loads(paths, dict(budgets or {}))
     for place, row in enumerate(asked):
@@ -154,7 +157,7 @@ class _Asked:
     life_s: float | None  # None where connections are counted, not rated
 
 
-def _asked(given: pd.DataFrame | Mapping[str, float]) -> list[_Asked]:
+def _asked(given: pd.DataFrame | Mapping[str, float], cluster: Cluster) -> list[_Asked]:
     """Read what every pod holds."""
     if not isinstance(given, pd.DataFrame):
         given = pd.DataFrame({"destination": list(given), "connections": list(given.values())})
@@ -162,29 +165,43 @@ def _asked(given: pd.DataFrame | Mapping[str, float]) -> list[_Asked]:
         raise InvalidInput(f"connections has no column {', '.join(wrong)}; it may have {', '.join(_ASKED)}")
     if "destination" not in given or ("connections" in given) == ("per_second" in given):
         raise InvalidInput("connections: give the column destination, and one of connections and per_second")
+    spaces = {*map(str, cluster.pods["namespace"].tolist()), *cluster.namespaces}
     rows = []
     for number, row in enumerate(given.to_dict("records")):
         rated = "per_second" in row
-        count = float(row["per_second" if rated else "connections"])
-        life = float(row.get("life_seconds", 1.0)) if rated else None
+        count = _number(row["per_second" if rated else "connections"], number, "connections")
+        life = _number(row.get("life_seconds", 1.0), number, "life_seconds") if rated else None
         word = str(row.get("protocol", "TCP"))
-        if not count >= 0 or (life is not None and not life >= 0):
-            raise InvalidInput(f"connections: row {number} has {count:g} connections; use 0 or more")
         if word not in PROTOCOLS:
             raise InvalidInput(f"connections: row {number} has protocol {word!r}; allowed are {', '.join(PROTOCOLS)}")
-        port = row.get("port")
         space = row.get("namespace", "")
-        rows.append(
-            _Asked(
-                row["destination"],
-                None if port is None or pd.isna(port) else int(port),
-                PROTOCOLS.index(word),
-                "" if space is None or pd.isna(space) else str(space),
-                count,
-                life,
-            )
-        )
+        space = "" if space is None or pd.isna(space) else str(space)
+        if space and space not in spaces:
+            raise InvalidInput(f"connections: row {number} has namespace {space!r}, and the cluster has no such one")
+        port = _port(row.get("port"), number)
+        rows.append(_Asked(row["destination"], port, PROTOCOLS.index(word), space, count, life))
     return rows
+
+
+def _number(value: Any, row: int, name: str) -> float:
+    """Read a count that may have a fraction."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        raise InvalidInput(f"connections: row {row} has {name} {value!r}, which is no number") from None
+    if not 0 <= found <= _MOST:
+        raise InvalidInput(f"connections: row {row} has {name} {found:g}; use 0 or more, at most {_MOST:,.0f}")
+    return found
+
+
+def _port(value: Any, row: int) -> int | None:
+    """Read a port; None where there is none."""
+    if value is None or pd.isna(value):
+        return None
+    found = _number(value, row, "port")
+    if not (found.is_integer() and 0 < found <= _LAST_PORT):
+        raise InvalidInput(f"connections: row {row} has port {value!r}; a port is 1 to {_LAST_PORT}")
+    return int(found)
 
 
 def _resolved(cluster: Cluster, asked: list[_Asked], network: Network | None) -> Paths:
