@@ -61,6 +61,7 @@ class _Mark(NamedTuple):
     y: float
     kind: str
     label: str
+    is_open: bool = False  # an end of which nobody knows whether it is one
 
 
 def topology(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -240,8 +241,12 @@ def _inches(text: str, size: float) -> float:
 
 def _marks(frame: pd.DataFrame) -> list[_Mark]:
     """Return what stands in the picture, column by column."""
+    ends = frame[frame["target_kind"] == "drop"]
+    open_ends = set(ends.loc[ends["state"] == "unknown", "target"]) - set(
+        ends.loc[ends["state"] != "unknown", "target"]
+    )
     found = {
-        _Mark(int(x), float(y), str(kind), str(label))
+        _Mark(int(x), float(y), str(kind), str(label), kind == "drop" and label in open_ends)
         for end in ("source", "target")
         for x, y, kind, label in zip(*(frame[f"{end}{part}"] for part in ("_x", "_y", "_kind", "")), strict=True)
     }
@@ -269,7 +274,10 @@ def _draw_step(ax: Axes, row: dict[str, Any]) -> None:
 
 def _draw_mark(ax: Axes, mark: _Mark, width: float) -> None:
     """Draw one mark with its label below."""
-    if mark.kind == "drop":
+    is_stop = mark.kind == "drop" and not mark.is_open
+    if mark.is_open:
+        ax.plot([mark.x], [mark.y], color=_QUIET, marker="o", markersize=7, markerfacecolor="white", zorder=4)
+    elif is_stop:
         ax.plot([mark.x], [mark.y], color=_ALERT, marker="X", markersize=8, zorder=4)
     else:
         face = "white" if mark.label.endswith(" more") else _INK
@@ -281,7 +289,7 @@ def _draw_mark(ax: Axes, mark: _Mark, width: float) -> None:
         (mark.x, mark.y),
         xytext=(0, -6),
         textcoords="offset points",
-        color=_ALERT if mark.kind == "drop" else _INK,
+        color=_QUIET if mark.is_open else _ALERT if is_stop else _INK,
         bbox={"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
         zorder=5,
         **words,

@@ -111,6 +111,7 @@ def test_what_is_blocked_is_dashed_ends_in_a_cross_and_stands_in_the_title():
 def test_what_is_not_known_is_no_blockade():
     ax = plots.topology(unknown())
     assert ax.get_title(loc="left") == "How pods leave"
+    assert [line.get_marker() for line in ax.lines].count("X") == 0, "a ring, not a cross"
     assert "unknown" in [text.get_text() for text in ax.get_legend().get_texts()]
 
 
