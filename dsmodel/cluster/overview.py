@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dsmodel.cards import Card, Section
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     from dsmodel.cluster.state import Cluster
@@ -43,7 +44,7 @@ def card_of(cluster: Cluster) -> Card:
     >>> from dsmodel import Cluster, ClusterConfig
     >>> cluster = Cluster(ClusterConfig.of(kube_version="1.36", service_cidrs=["10.96.0.0/24"]))
     >>> card_of(cluster).title
-    'Cluster(Kubernetes 1.36, IPv4: 0 nodes, 0 pods, 1 services; cluster CIDRs none; service CIDRs 10.96.0.0/24)'
+    'Cluster(Kubernetes 1.36, IPv4: 0 nodes, 0 pods, 1 service; cluster CIDRs none; service CIDRs 10.96.0.0/24)'
     >>> card_of(cluster).sections[0].rows[0]
     ('service addresses', 'IPv4', '10.96.0.0/24', '1', '253')
     """
@@ -64,8 +65,8 @@ def _title(cluster: Cluster) -> str:
     services = ", ".join(map(str, cluster.config.service_cidrs)) or "none"
     families = "+".join(cluster.config.ip_families) or "no family"
     return (
-        f"Cluster(Kubernetes {cluster.config.kube_version}, {families}: {len(cluster.nodes):,} nodes, "
-        f"{len(cluster.pods):,} pods, {len(cluster.services):,} services; cluster CIDRs {ranges}; "
+        f"Cluster(Kubernetes {cluster.config.kube_version}, {families}: {counted(len(cluster.nodes), 'node')}, "
+        f"{counted(len(cluster.pods), 'pod')}, {counted(len(cluster.services), 'service')}; cluster CIDRs {ranges}; "
         f"service CIDRs {services})"
     )
 

@@ -26,6 +26,7 @@ from dsmodel.cluster.schema import PHASES, PODS
 from dsmodel.cluster.table import Table
 from dsmodel.io.dump_addresses import AddressPairs, read_pairs
 from dsmodel.io.dump_findings import Findings, ObjectName
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -297,7 +298,9 @@ class PodRows:
             return _LABELS.decode(b"[" + raw + b"]")[0] or {}
         except _FAILURES as error:
             rows = [row for row, known in enumerate(self._labels) if known == code]
-            message = f"metadata.labels: {error} ({len(rows):,} pods, this is the first); their labels are not known"
+            message = (
+                f"metadata.labels: {error} ({counted(len(rows), 'pod')}, this is the first); their labels are not known"
+            )
             self.findings.add("error", "field-invalid", message, about=self.where(rows[0]))
             return None
 
@@ -350,7 +353,8 @@ class PodRows:
         for code, times in zip(strangers.tolist(), counts.tolist(), strict=True):
             about = self.where(int(kept[np.flatnonzero(codes == code)[0]]))
             message = (
-                f"spec.nodeName {names[code]!r} is no Node of the dump ({times:,} pods name it, this is the first); "
+                f"spec.nodeName {names[code]!r} is no Node of the dump (named by {counted(times, 'pod')}, "
+                "this is the first); "
                 "they count for no node"
             )
             self.findings.add("warning" if node_rows else "info", "node-missing", message, about=about)

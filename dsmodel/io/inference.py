@@ -24,6 +24,7 @@ from dsmodel.errors import UnsupportedVersion
 from dsmodel.io.config_clues import FROM_OTHER, Clue
 from dsmodel.kube.config import DEFAULT_MAX_PODS, ClusterConfig
 from dsmodel.kube.versions import NEWEST, KubeVersion
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -192,9 +193,9 @@ def _settle_version(inferred: InferredConfig, clues: Clues, kubelet_versions: Se
     elif seen:
         control = max(seen)
         text = next(known for known in kubelets if kubelets[known] is not None and kubelets[known] == control)
-        why = f"kubeletVersion of {seen.count(control)} of {_counted(len(kubelet_versions), 'node')}, the newest"
+        why = f"kubeletVersion of {seen.count(control)} of {counted(len(kubelet_versions), 'node')}, the newest"
     else:
-        why = f"default, the newest modelled: none of {_counted(len(kubelet_versions), 'node')} tells its version"
+        why = f"default, the newest modelled: none of {counted(len(kubelet_versions), 'node')} tells its version"
         inferred.settle("kube_version", KubeVersion(f"1.{NEWEST}"), why)
         return
     try:
@@ -226,7 +227,7 @@ def _settle_masks(inferred: InferredConfig, clues: Clues, nodes: Table) -> None:
         if not len(sizes):
             continue
         usual, count = int(sizes[counts.argmax()]), int(counts.max())
-        seen = f"podCIDRs of {count:,} of {_counted(int(counts.sum()), 'node')} are /{usual}"
+        seen = f"podCIDRs of {count:,} of {counted(int(counts.sum()), 'node')} are /{usual}"
         if family not in known:
             known[family] = usual
             whys.append(f"inferred: {seen}")
@@ -256,16 +257,16 @@ def _guess_cluster_cidrs(inferred: InferredConfig, clues: Clues, nodes: Table) -
             continue  # no block of a cluster CIDR
         if mask - cover.prefix_length > _MOST_BLOCK_BITS:
             message = (
-                f"podCIDRs of {_counted(count, 'node')} lie too far apart for one {family.value} cluster CIDR ({cover})"
+                f"podCIDRs of {counted(count, 'node')} lie too far apart for one {family.value} cluster CIDR ({cover})"
             )
             clues.findings.add("warning", "cluster-cidr-unknown", f"{message}; give config=", about="ClusterConfig")
             continue
         first = int((nodes["primary_ip_family"] == (4 if family is IPFamily.IPV4 else 6)).sum())
-        why = f"{cover} is the smallest block that covers the podCIDRs of {_counted(count, 'node')}"
+        why = f"{cover} is the smallest block that covers the podCIDRs of {counted(count, 'node')}"
         found.append((-first, cover, why))
     found.sort(key=lambda entry: entry[0])
     if not found:
-        inferred.settle("cluster_cidrs", (), f"unknown: none of {_counted(len(nodes), 'node')} has a usable podCIDR")
+        inferred.settle("cluster_cidrs", (), f"unknown: none of {counted(len(nodes), 'node')} has a usable podCIDR")
         return
     why = "guess: " + "; ".join(entry[2] for entry in found) + "; the real one may be larger"
     inferred.settle("cluster_cidrs", tuple(entry[1] for entry in found), why)
@@ -287,7 +288,7 @@ def _settle_interfaces(inferred: InferredConfig, nodes: Table) -> None:
     has = nodes["has_pod_cidr_ipv6"]
     subnet = _cover(nodes["pod_cidr_ipv6"][has], IPFamily.IPV6, _SUBNET_LENGTH)
     is_first = np.count_nonzero(nodes["primary_ip_family"] == 6) > np.count_nonzero(nodes["primary_ip_family"] == 4)
-    count = _counted(int(has.sum()), "node")
+    count = counted(int(has.sum()), "node")
     why = f"{subnet} is the subnet of {count} whose IPv6 podCIDRs are of their interfaces"
     why = f"{inferred.evidence['cluster_cidrs']}; {why}" if known else why
     inferred.settle("cluster_cidrs", (subnet, *known) if is_first else (*known, subnet), why)
@@ -307,26 +308,19 @@ def _guess_service_cidrs(inferred: InferredConfig, clues: Clues, services: Table
         firsts = [value - 1 for value in to_integers(services[name][anchored])]
         cover = _cover(addresses, family, family.bits - _LEAST_SERVICE_BITS, also=firsts)
         if family.bits - cover.prefix_length > _MOST_SERVICE_BITS[family]:
-            message = (
-                f"{_counted(count, 'cluster IP')} lie too far apart for one {family.value} service range ({cover})"
-            )
+            message = f"{counted(count, 'cluster IP')} lie too far apart for one {family.value} service range ({cover})"
             clues.findings.add("warning", "service-cidr-unknown", f"{message}; give config=", about="ClusterConfig")
             continue
-        why = f"{cover} is the smallest block that covers {_counted(count, 'cluster IP')}"
+        why = f"{cover} is the smallest block that covers {counted(count, 'cluster IP')}"
         if firsts and cover.first == firsts[0]:
             why += f" and has {cover.address(1)} of default/kubernetes as its first address"
         found.append((-int(bool(firsts)), cover, why))
     found.sort(key=lambda entry: entry[0])
     if not found:
-        inferred.settle("service_cidrs", (), f"unknown: none of {_counted(len(services), 'service')} has a cluster IP")
+        inferred.settle("service_cidrs", (), f"unknown: none of {counted(len(services), 'service')} has a cluster IP")
         return
     why = "guess: " + "; ".join(entry[2] for entry in found) + "; the real one may be larger"
     inferred.settle("service_cidrs", tuple(entry[1] for entry in found), why)
-
-
-def _counted(number: int, noun: str) -> str:
-    """Write a number of things."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _cover(addresses: NDArray[Any], family: IPFamily, longest: int, *, also: Sequence[int] = ()) -> Cidr:
@@ -344,9 +338,9 @@ def _infer_max_pods(inferred: InferredConfig, nodes: Table) -> None:
     sizes, counts = np.unique(admitted[admitted > 0], return_counts=True)
     if len(sizes):
         usual = int(sizes[counts.argmax()])
-        why = f"inferred: status.allocatable.pods of {int(counts.max()):,} of {_counted(len(nodes), 'node')}"
+        why = f"inferred: status.allocatable.pods of {int(counts.max()):,} of {counted(len(nodes), 'node')}"
         inferred.settle("max_pods", usual, why)
     else:
         inferred.settle(
-            "max_pods", DEFAULT_MAX_PODS, f"default: none of {_counted(len(nodes), 'node')} says what it admits"
+            "max_pods", DEFAULT_MAX_PODS, f"default: none of {counted(len(nodes), 'node')} says what it admits"
         )

@@ -19,9 +19,10 @@ from dsmodel.errors import InvalidAddress, InvalidConfig
 from dsmodel.kube.cluster_cidrs import read_cidr
 from dsmodel.kube.command_lines import Finding
 from dsmodel.kube.config import ClusterConfig
-from dsmodel.kube.flags import config_from_flags, findings_frame, judge_flags
+from dsmodel.kube.flags import config_from_flags, findings_frame, flags_by_component, judge_flags
 from dsmodel.kube.node_ipam import NodeIPAM
 from dsmodel.kube.versions import NEWEST, KubeVersion
+from dsmodel.wording import agreeing, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -67,7 +68,9 @@ def check_config(
     Raises
     ------
     InvalidConfig
-        Flags of a component that is not judged here. All else is a finding.
+        Flags of a component that is not judged here.
+    InvalidInput
+        Neither a configuration nor lists of flags by component. All else is a finding.
     UnsupportedVersion
         A version outside the window.
 
@@ -87,7 +90,7 @@ def check_config(
         lines = {component: judge_flags(component, given, version) for component, given in flags.items()}
     else:
         version = KubeVersion(kube_version or f"1.{NEWEST}")
-        flags = {component: list(given) for component, given in config.items()}
+        flags = flags_by_component(config)
         lines = {component: judge_flags(component, given, version) for component, given in flags.items()}
         refused = any(line.is_refused() for line in lines.values())
         known = None if refused else config_from_flags(flags, kube_version=version)
@@ -258,7 +261,8 @@ def _between(config: ClusterConfig, told: set[str]) -> Iterator[Finding]:
                 "--max-pods",
                 "max-pods-above-block",
                 "warning",
-                f"kubelet takes up to {config.max_pods} Pods, a /{mask} block of {block} has addresses for {pods}",
+                f"kubelet takes up to {counted(config.max_pods, 'Pod')}, a /{mask} block of {block} has "
+                f"addresses for {pods}",
                 f"take a shorter node mask, or --max-pods={pods}",
                 "plugins/ipam/host-local/backend/allocator/range.go",
             )
@@ -316,7 +320,10 @@ def _judge_nodes(config: ClusterConfig, nodes: Mapping[str, Sequence[str]]) -> I
         free = min(blocks.free for blocks in ipam.sets)
         waiting = len(nodes) - len(held)
         if waiting > free:
-            words = f"{waiting} nodes have no podCIDR yet and {free} blocks are left: CIDRNotAvailable for the others"
+            words = (
+                f"{counted(waiting, 'node')} {agreeing(waiting, 'has', 'have')} no podCIDR yet and "
+                f"{counted(free, 'block')} {agreeing(free, 'is', 'are')} left: CIDRNotAvailable for the others"
+            )
             fix = "take a shorter cluster CIDR prefix or a longer node mask in a new cluster"
             yield Finding(_MANAGER, "--cluster-cidr", "nodes-do-not-fit", "error", words, fix, _ALLOCATOR)
 

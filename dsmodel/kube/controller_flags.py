@@ -22,6 +22,7 @@ from dsmodel.kube.cluster_cidrs import (
     read_cidr,
 )
 from dsmodel.pools.blocks import CidrSet
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -212,5 +213,8 @@ def _advise_masks(line: CommandLine, blocks: Sequence[Cidr], *, masks: Sequence[
             words += f", and every further try loses a block of {blocks[0]} until the controller restarts"
         wanted = min(max(counts), line.kube_version.rule("max_nodes"))
         length = max(1, masks[blocks.index(scarce)] - (wanted - 1).bit_length())
-        fix = f"take a /{length} or shorter for {scarce.family}, which holds {wanted} nodes, or plan for {min(counts)}"
+        fix = (
+            f"take a /{length} or shorter for {scarce.family}, which holds {counted(wanted, 'node')}, or plan "
+            f"for {min(counts)}"
+        )
         line.find("warning", "family-capacity", words, flag="cluster-cidr", fix=fix, source="range_allocator.go")

@@ -32,6 +32,7 @@ from dsmodel.addresses.cidr import Cidr
 from dsmodel.errors import InvalidInput
 from dsmodel.planning.plugin_limits import node_blocks_count, plugin_rows, pods_a_node
 from dsmodel.planning.thresholds import ROUTE_TABLES, THRESHOLDS
+from dsmodel.wording import agreeing, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -265,7 +266,7 @@ def _node_blocks(cluster: Cluster, pool: ClusterPool, waiting: int) -> Limit:
     flag = f"--node-cidr-mask-size-{str(family).lower()}" if len(config.cluster_cidrs) > 1 else "--node-cidr-mask-size"
     less = f", less {pool.reserved} that a service range covers" if pool.reserved else ""
     lost = f", {pool.leaked} of them lost until kube-controller-manager restarts" if pool.leaked else ""
-    wait = f", and {_count(waiting, 'node')} without podCIDR {'wait' if waiting > 1 else 'waits'}" if waiting else ""
+    wait = f", and {counted(waiting, 'node')} without podCIDR {agreeing(waiting, 'waits', 'wait')}" if waiting else ""
     return Limit(
         "node blocks",
         family,
@@ -275,7 +276,8 @@ def _node_blocks(cluster: Cluster, pool: ClusterPool, waiting: int) -> Limit:
         pool.free,
         _ratio(usable, used + waiting),
         f"--cluster-cidr {pool.range} with {flag} {mask} is 2^({mask}-{cidr.prefix_length}) = "
-        f"{_count(pool.usable, 'node block')}{less}; {used:,} taken{lost}{wait} ({_known(cluster, 'cluster_cidrs')}).",
+        f"{counted(pool.usable, 'node block', none='no')}{less}; {used:,} taken{lost}{wait} "
+        f"({_known(cluster, 'cluster_cidrs')}).",
         node_cost=1,
         more_nodes=max(0, pool.free),
     )
@@ -301,7 +303,8 @@ def _pod_addresses(cluster: Cluster, pool: ClusterPool, more_nodes: int) -> Limi
         free,
         _ratio(_bounded(reach), pool.used),
         f"host-local keeps {words}: a /{mask} node block serves 2^{family.bits - mask} - {kept} pods; "
-        f"{pool.used:,} addresses taken on {_count(int(counts.sum()), 'node')}, and {_count(more_nodes, 'more node')} "
+        f"{counted(pool.used, 'address')} taken on {counted(int(counts.sum()), 'node', none='no')}, and "
+        f"{counted(more_nodes, 'more node', none='no')} "
         "can bring blocks (containernetworking/plugins, host-local).",
         pod_cost=1,
         more_pods=free,
@@ -342,7 +345,7 @@ def _pods_per_node(cluster: Cluster, more_nodes: int | None) -> Limit:
     sizes, counts = np.unique(admitted, return_counts=True)
     parts = [f"{count:,} x {size}" for size, count in zip(sizes.tolist(), counts.tolist(), strict=True)]
     free = max(0, usable - used)
-    more = "more nodes" if more_nodes is None else _count(more_nodes, "more node")
+    more = "more nodes" if more_nodes is None else counted(more_nodes, "more node", none="no")
     return Limit(
         "pods per node",
         None,
@@ -351,7 +354,8 @@ def _pods_per_node(cluster: Cluster, more_nodes: int | None) -> Limit:
         used,
         free,
         _ratio(None if more_nodes is None else usable + more_nodes * most, used),
-        f"kubelet maxPods: {_count(len(admitted), 'node')} admit {usable:,} pods and run {used:,}, those of the host "
+        f"kubelet maxPods: {counted(len(admitted), 'node', none='no')} admit {counted(usable, 'pod')} and "
+        f"run {used:,}, those of the host "
         f"network included, and {more} would admit {most} each ({_known(cluster, 'max_pods')})"
         f"{'; ' * bool(words)}{words}.",
         pod_cost=1,
@@ -434,8 +438,9 @@ def _routes(cluster: Cluster, table: RouteTable) -> Limit:
         used,
         free,
         _ratio(table.most, used),
-        f"{table.cloud} keeps {table.most} routes and each node takes {each}, one for each family of its podCIDRs: "
-        f"{table.most // each} nodes at most ({table.source}, {table.as_of}).",
+        f"{table.cloud} keeps {counted(table.most, 'route')} and each node takes {each}, one for each "
+        "family of its podCIDRs: "
+        f"{counted(table.most // each, 'node')} at most ({table.source}, {table.as_of}).",
         node_cost=each,
         more_nodes=free // each,
     )
@@ -465,11 +470,6 @@ def _published(cluster: Cluster) -> Iterator[Limit]:
             more_services=free.get("services"),
             enforced=False,
         )
-
-
-def _count(number: int, noun: str) -> str:
-    """Write a number with its noun."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}" if number else f"no {noun}s"
 
 
 def _known(cluster: Cluster, field: str) -> str:

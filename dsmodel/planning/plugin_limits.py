@@ -22,6 +22,7 @@ from dsmodel.cni.calico import Calico
 from dsmodel.cni.contract import PodCidrRole
 from dsmodel.cni.gke import GKE
 from dsmodel.cni.range_plugin import RangePlugin
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,12 +127,13 @@ def pods_a_node(plugin: NetworkPlugin | None) -> tuple[int | None, str]:
         limit = plugin.config.block_limit
         widths = [max((pool.block_width for pool in plugin.tables[f].pools), default=0) for f in plugin.ip_families]
         most = limit * min(widths, default=0)
-        return most, f"calico lets a node own {limit:,} blocks of a family, at most {most:,} addresses"
+        return most, f"calico lets a node own {counted(limit, 'block')} of a family, at most {counted(most, 'address')}"
     if isinstance(plugin, AwsVpcCni):
         most = next(line.per_node for line in plugin.usage() if line.unit == "addresses")
         attached = plugin.interfaces
         return most + 2, (
-            f"an instance has {attached.count} interfaces of {attached.addresses} addresses, for {most:,} pods "
+            f"an instance has {counted(attached.count, 'interface')} of "
+            f"{counted(attached.addresses, 'address')}, for {counted(most, 'pod')} "
             "and two of the host network"
         )
     if isinstance(plugin, GKE):

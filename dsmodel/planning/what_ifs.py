@@ -25,6 +25,7 @@ from dsmodel.cluster.state import Cluster
 from dsmodel.errors import InvalidInput, Reason
 from dsmodel.kube.config import ClusterConfig
 from dsmodel.planning.migration.states import under
+from dsmodel.wording import agreeing, counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -246,7 +247,8 @@ def _lose(cluster: Cluster, zones: Collection[str], trouble: list[Any]) -> None:
     moving = rows[gone[cluster.pods["node"][rows]] & ~cluster.pods["host_network"][rows]]
     cluster.remove_nodes(gone)
     if not len(cluster.nodes):
-        trouble.append(("error", "what-if-not-served", "Cluster", f"{len(moving):,} pods have no node left"))
+        words = f"{counted(len(moving), 'pod')} {agreeing(len(moving), 'has', 'have')} no node left"
+        trouble.append(("error", "what-if-not-served", "Cluster", words))
         return
     _tell(trouble, _start(cluster, before, moving, _roomiest(cluster, len(moving))), "pods of the lost zones")
 

@@ -14,6 +14,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
 from dsmodel.reports import presentation
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -138,7 +139,7 @@ def alt_text(frame: pd.DataFrame) -> str:
     >>> alt_text(pd.DataFrame([{"pool": "node ports", "ip_family": "", "usable": 4, "used": 1, "used_ratio": 0.25}]))
     'Bar chart of 1 row. Fullest: node ports, 1 of 4 in use (25 %).'
     """
-    parts = [f"Bar chart of {len(frame)} row{'' if len(frame) == 1 else 's'}."]
+    parts = [f"Bar chart of {counted(len(frame), 'row')}."]
     rows = _records(frame)
     parts += [f"{presentation.headline(row)} binds, {presentation.amount(row)}." for row in rows if row.get("binds")]
     bounded = [row for row in rows if not pd.isna(row["usable"])]
@@ -195,7 +196,7 @@ def _shown(frame: pd.DataFrame) -> tuple[list[dict[str, Any]], str]:
     kept = frame.loc[order[:MOST_ROWS].sort_values()]
     highest = frame.loc[order[MOST_ROWS:], "used_ratio"].max()
     what = "which cannot run out" if pd.isna(highest) else f"none above {presentation.share(highest)}"
-    return _records(kept), f"{len(frame) - MOST_ROWS:,} more rows, {what}"
+    return _records(kept), f"{counted(len(frame) - MOST_ROWS, 'more row')}, {what}"
 
 
 def _axes(figure: Figure) -> Axes:

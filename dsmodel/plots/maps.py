@@ -21,6 +21,7 @@ from dsmodel.addresses.cidr import Cidr, format_address
 from dsmodel.errors import InvalidInput
 from dsmodel.plots.bars import TEXT_SIZE, WIDTH
 from dsmodel.reports import presentation
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -120,8 +121,8 @@ def address_map_text(frame: pd.DataFrame) -> str:
     shares = ", ".join(f"{kind} {presentation.share(n / len(frame))}" for kind, n in counts.items() if n)
     mask = str(frame["block"].iloc[0]).rpartition("/")[2]
     return (
-        f"Map of {_range(frame)} in {len(frame):,} cells of /{mask}: {shares}; "
-        f"{int(frame['used'].sum()):,} addresses in use."
+        f"Map of {_range(frame)} in {counted(len(frame), 'cell')} of /{mask}: {shares}; "
+        f"{counted(int(frame['used'].sum()), 'address')} in use."
     )
 
 
@@ -255,7 +256,7 @@ def _dress(ax: Axes, frame: pd.DataFrame) -> None:
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set(color=_QUIET, linewidth=0.8)
     mask = str(frame["block"].iloc[0]).rpartition("/")[2]
-    title = f"{_range(frame)}: {int(frame['used'].sum()):,} addresses in use, a cell is a /{mask}"
+    title = f"{_range(frame)}: {counted(int(frame['used'].sum()), 'address')} in use, a cell is a /{mask}"
     ax.set_title(title, loc="left", size=TEXT_SIZE + 2, weight="bold", color=_INK)
     first, last = Cidr(str(frame["block"].iloc[0])), Cidr(str(frame["block"].iloc[-1]))
     ends = (format_address(first.family, first.first), format_address(last.family, last.last))
@@ -268,7 +269,12 @@ def _dress(ax: Axes, frame: pd.DataFrame) -> None:
         if n:
             empty, full = _ends(str(kind), family)
             patches.append(
-                Patch(facecolor=to_hex(empty), edgecolor=to_hex(full), label=f"{kind}\n{n:,} cells", linewidth=1.6)
+                Patch(
+                    facecolor=to_hex(empty),
+                    edgecolor=to_hex(full),
+                    label=f"{kind}\n{counted(n, 'cell')}",
+                    linewidth=1.6,
+                )
             )
     ax.legend(
         handles=patches,

@@ -13,6 +13,7 @@ import pandas as pd
 
 from dsmodel.errors import InvalidInput
 from dsmodel.reports import presentation
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,7 +78,7 @@ def layouts(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     style: dict[str, Any] = {"height": _LINE * 0.7, "edgecolor": colour, "linewidth": 0.8}
     ax.barh(places, wanted, color=colour, zorder=3, **style)
     ax.barh(places, spare, color="white", hatch="////", zorder=2, **style)
-    title = f"What more headroom takes: {len(rows)} plan{'' if len(rows) == 1 else 's'}"
+    title = f"What more headroom takes: {counted(len(rows), 'plan')}"
     label = "IPv4 addresses: filled what the demand needs, hatched what is spare" if has_ipv4 else "times the demand"
     _dress(ax, title=title, label=label, depth=max(y, _LINE), reach=max(spare, default=1.0))
     return ax
@@ -109,7 +110,7 @@ def layouts_text(frame: pd.DataFrame) -> str:
     'Bar chart of 6 plans. Plan 0 takes 4,192 IPv4 addresses, 45 % of them spare'
     """
     rows = _records(frame, ("plan", "headroom_ratio", "binds", "ipv4_addresses", "ipv4_waste_ratio", "ipv6_ranges"))
-    parts = [f"Bar chart of {len(rows)} plan{'' if len(rows) == 1 else 's'}."]
+    parts = [f"Bar chart of {counted(len(rows), 'plan')}."]
     for row in rows:
         takes = f"takes {row['ipv6_ranges']}"
         if not pd.isna(row["ipv4_addresses"]):
@@ -224,7 +225,7 @@ def migration_text(frame: pd.DataFrame, *, pool: str = "pod addresses") -> str:
         peaks.append(f"{presentation.count(top[column])} {family}{word} in step {top['step']}")
     returns = [row["step"] for row in rows if row["point_of_no_return"]]
     last = f"From step {returns[0]} on undoing is no way back." if returns else "Every step can be undone."
-    return f"Bar chart of {len(rows)} steps. At most {' and '.join(peaks)}. {last}"
+    return f"Bar chart of {counted(len(rows), 'step')}. At most {' and '.join(peaks)}. {last}"
 
 
 def _columns(pool: str) -> dict[str, str]:

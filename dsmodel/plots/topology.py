@@ -19,6 +19,7 @@ from matplotlib.path import Path
 from matplotlib.textpath import text_to_path
 
 from dsmodel.reports import presentation
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,12 +143,12 @@ def topology_text(frame: pd.DataFrame) -> str:
     'Graph of 2 marks and 1 step. IPv6 ends at no_route (3 pods).'
     """
     marks = len({*frame["source"], *frame["target"]})
-    parts = [f"Graph of {marks} marks and {len(frame)} step{'' if len(frame) == 1 else 's'}."]
+    parts = [f"Graph of {counted(marks, 'mark')} and {counted(len(frame), 'step')}."]
     for family, rows in frame[frame["target_kind"].isin(["dst", "drop"])].groupby("ip_family", sort=True):
         for kind, verb in (("dst", "arrives at"), ("drop", "ends at")):
             pods = rows[rows["target_kind"] == kind].groupby("target", sort=True)["pods"].sum()
             if len(pods):
-                named = ", ".join(f"{name} ({count:,} pod{'' if count == 1 else 's'})" for name, count in pods.items())
+                named = ", ".join(f"{name} ({counted(count, 'pod')})" for name, count in pods.items())
                 parts.append(f"{family} {verb} {named}.")
     return " ".join(parts)
 
@@ -300,7 +301,7 @@ def _title(frame: pd.DataFrame) -> str:
     """Say which families do not get through."""
     stopped = frame[frame["target_kind"] == "drop"]
     words = [
-        f"{family} blocked for {pods:,} pod{'' if pods == 1 else 's'}"
+        f"{family} blocked for {counted(pods, 'pod')}"
         for family, pods in stopped[stopped["state"] == "blocked"].groupby("ip_family", sort=True)["pods"].sum().items()
     ]
     return "How pods leave" + (f": {', '.join(words)}" if words else "")

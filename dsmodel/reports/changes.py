@@ -15,6 +15,7 @@ from dsmodel.addresses.cidr import IPFamily
 from dsmodel.cluster.frames import TEXT_DTYPE
 from dsmodel.cluster.state import Cluster
 from dsmodel.reports.pools import utilization
+from dsmodel.wording import agreeing, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,7 +101,8 @@ def _service_addresses(cluster: Cluster, family: str) -> tuple[int, str]:
     names = ", ".join(named[:_SHOWN]) + (f" and {len(lacking) - _SHOWN:,} more" if len(lacking) > _SHOWN else "")
     reason = "their policy does not ask for one" if ranges.free(IPFamily(family)) else "the range has none left"
     shown = f" ({names})" if named else ""
-    return len(lacking), f"{len(lacking):,} Services have none of {family}: {reason}{shown}"
+    n = len(lacking)
+    return n, f"{counted(n, 'Service')} {agreeing(n, 'has', 'have')} none of {family}: {reason}{shown}"
 
 
 def _without(cluster: Cluster, family: str) -> list[str]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from dsmodel.addresses.arrays import equal, from_integers, from_offsets, mask_prefix, to_offsets
 from dsmodel.addresses.cidr import Cidr
+from dsmodel.addresses.order import argsort
 from dsmodel.addresses.text import format_addresses
 from dsmodel.cluster.spaces import KEPT, NOBODY, cut_spaces, held_blocks
 from dsmodel.cni.calico import Calico
@@ -60,8 +61,8 @@ def address_map(
     -------
     pandas.DataFrame
         ``block`` (CIDR of the cell), ``ip_family``, ``kind`` (a word of `KINDS`), ``owner`` (node, range or name; of
-        several the first), ``used`` (addresses in use, int64), ``used_ratio`` (0-1 of the cell's addresses), ``why``;
-        by address. ``attrs["range"]`` is the range as text.
+        several the one with the lowest address), ``used`` (addresses in use, int64), ``used_ratio`` (0-1 of the cell's
+        addresses), ``why``; by address. ``attrs["range"]`` is the range as text.
 
     Raises
     ------
@@ -228,11 +229,12 @@ def _held_by(space: Space, holder: int, shown: Cidr, cell_bits: int) -> tuple[li
 def _cells(
     bases: NDArray[Any], masks: NDArray[np.uint8], shown: Cidr, cell_bits: int
 ) -> tuple[NDArray[np.intp], _Spans]:
-    """Find blocks that share addresses with the range, and their cells; one that holds the whole range fills it."""
+    """Find blocks that share addresses with the range, by address, and their cells; one around it fills it."""
     first, inside = to_offsets(bases, shown, unit_bits=cell_bits)
     wider = masks < shown.prefix_length
     base = np.repeat(from_integers([shown.first], family=shown.family), len(bases))
     rows = np.flatnonzero(np.where(wider, equal(mask_prefix(base, masks), bases), inside))
+    rows = rows[argsort(bases[rows])]
     wide = np.minimum(shown.family.bits - masks[rows].astype(np.int64), shown.host_bits_count) - cell_bits
     start = np.where(wider[rows], 0, first[rows].astype(np.int64))
     return rows, (start, start + (np.int64(1) << np.maximum(wide, 0)) - 1)

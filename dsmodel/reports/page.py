@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from dsmodel.reports import presentation
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -153,7 +154,7 @@ def _section(name: str, frame: pd.DataFrame) -> dict[str, Any]:
         "name": name,
         "title": title,
         "open": opened and len(frame) > 0,
-        "note": f"{len(frame):,} row{'' if len(frame) == 1 else 's'}",
+        "note": f"{counted(len(frame), 'row')}",
         "columns": columns,
         "rows": [
             {

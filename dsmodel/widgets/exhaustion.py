@@ -15,6 +15,7 @@ from dsmodel.progress import finished
 from dsmodel.reports.headroom import limits, summary
 from dsmodel.widgets.bars import limit_bars
 from dsmodel.widgets.panel import Answer, Control, Explorer, Trouble
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -172,12 +173,12 @@ def _losses(cluster: Cluster) -> tuple[int, int, int]:
 
 def _shown(frame: pd.DataFrame, what: str) -> str:
     """Say when the first refusal came, and show the last steps."""
-    refused = frame[frame["refused"] > 0]
+    one, refused = what.removesuffix("s"), frame[frame["refused"] > 0]
     if len(refused):
         first = refused.iloc[0]
-        title = f"First refused at step {first['step']}: {first['refused']:,} {what}, {first['reason']}"
+        title = f"First refused at step {first['step']}: {counted(int(first['refused']), one)}, {first['reason']}"
     else:
-        title = f"{frame['granted'].sum():,} {what} added, none refused" if len(frame) else "Take a step"
+        title = f"{counted(int(frame['granted'].sum()), one)} added, none refused" if len(frame) else "Take a step"
     last = frame.tail(8).to_dict("records")
     rows = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row.values()] for row in last]
     header: Any = [name.replace("_", " ") for name in _COLUMNS]

@@ -23,12 +23,12 @@ BELOW: dict[str, set[str]] = {
     "cluster": {"errors", "addresses", "pools", "kube", "cni", "cluster"},
 }
 for _layer in BELOW.values():  # below everything, as the errors are: what objects show of themselves, how far work is
-    _layer |= {"cards", "progress"}
-BELOW |= {"cards": {"cards"}, "progress": {"progress"}}
+    _layer |= {"cards", "progress", "wording"}
+BELOW |= {"cards": {"cards"}, "progress": {"progress"}, "wording": {"wording"}}
 _CLUSTER = BELOW["cluster"]
 BELOW |= {name: _CLUSTER | {name} for name in ("graph", "io", "planning")}
 BELOW["reports"] = _CLUSTER | {"graph", "planning", "reports"}
-BELOW["plots"] = {"errors", "addresses", "reports", "plots"}
+BELOW["plots"] = {"errors", "addresses", "wording", "reports", "plots"}
 BELOW["testing"] = BELOW["reports"] | {"io", "testing"}  # assertions for suites of one's own; nothing reads it
 BELOW["widgets"] = BELOW["reports"] | {"plots", "widgets"}
 BELOW["data"] = set()

@@ -143,7 +143,7 @@ def test_nodes_that_wait_for_a_block() -> None:
     config = ClusterConfig.of(cluster_cidrs="10.244.0.0/23", node_cidr_mask_sizes={"IPv4": 24})
     nodes = {"a": ("10.244.0.0/24",), "b": (), "c": ()}
     assert check_config(config, nodes=nodes)["message"].tolist() == [
-        "2 nodes have no podCIDR yet and 1 blocks are left: CIDRNotAvailable for the others"
+        "2 nodes have no podCIDR yet and 1 block is left: CIDRNotAvailable for the others"
     ]
     assert check_config(config, nodes={"a": ("10.244.0.0/24",)}).empty
 

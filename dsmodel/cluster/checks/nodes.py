@@ -23,6 +23,7 @@ from dsmodel.cni.contract import PodCidrRole
 from dsmodel.cni.range_plugin import RangePlugin
 from dsmodel.errors import InvalidConfig
 from dsmodel.kube.node_ipam import NodeIPAM
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -265,7 +266,7 @@ def _other_masks(subject: Subject) -> list[Breach]:
             continue
         for length in np.unique(lengths[lengths != masks[family]]).tolist():
             own = rows[lengths == length]
-            others = f" and {len(own) - 1:,} more nodes have" if len(own) > 1 else " has"
+            others = f" and {counted(len(own) - 1, 'more node')} have" if len(own) > 1 else " has"
             text = f"{names[own[0]]}{others} an {family} block of /{length}, the node mask is /{masks[family]}"
             found.append((f"Node/{names[own[0]]}", text))
     return found
@@ -294,7 +295,7 @@ def _above_block(subject: Subject) -> list[Breach]:
         for (pool, most, room, length), members in sorted(groups.items()):
             first = nodes["name"][members[0]]
             who = f"Node/{first}" if len(members) == 1 else f"{len(members):,} nodes, Node/{first} the first of them"
-            text = f"{most} pods against {room} usable addresses of a /{length} ({family}; {who})"
+            text = f"{most} pods against {counted(room, 'usable address')} of a /{length} ({family}; {who})"
             found.append((f"NodePool/{pool}" if pool else f"Node/{first}", text))
     return found
 
@@ -322,7 +323,7 @@ def _too_many_pods(subject: Subject) -> list[Breach]:
     counts = subject.cluster.pod_counts
     return each(
         np.flatnonzero(counts > admitted),
-        lambda row: (f"Node/{names[row]}", f"has {counts[row]:,} pods and admits {admitted[row]:,}"),
+        lambda row: (f"Node/{names[row]}", f"has {counted(int(counts[row]), 'pod')} and admits {admitted[row]:,}"),
     )
 
 

@@ -19,6 +19,7 @@ from dsmodel.addresses.arrays import family_of
 from dsmodel.addresses.cidr import format_address, parse_address
 from dsmodel.cluster.checks.repeats import repeated
 from dsmodel.cluster.checks.rules import ENDS, Rule, address_text, cidr_text, each, pod_name, shared
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -128,7 +129,8 @@ def _files_left_behind(subject: Subject) -> list[Breach]:
                 (
                     f"Node/{name}",
                     (
-                        f"host-local holds {len(held):,} addresses for {pods:,} pods: {len(lost):,} belong to "
+                        f"host-local holds {counted(len(held), 'address')} for {counted(pods, 'pod')}: "
+                        f"{len(lost):,} belong to "
                         f"containers that are gone: {text}"
                     ),
                 )

@@ -19,6 +19,7 @@ from dsmodel.addresses.arrays import addresses_in, equal, family_of, mask_prefix
 from dsmodel.addresses.cidr import Cidr, IPFamily, format_address
 from dsmodel.cluster.schema import FINDINGS
 from dsmodel.cluster.table import Table
+from dsmodel.wording import agreeing, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -255,7 +256,9 @@ def each(rows: NDArray[np.integer], breach: Callable[[int], Breach]) -> list[Bre
     """
     found = [breach(int(row)) for row in rows[:_NAMED]]
     if len(rows) > _NAMED:
-        found.append((found[-1][0].partition("/")[0], f"{len(rows) - _NAMED:,} more objects break this rule"))
+        rest = len(rows) - _NAMED
+        words = f"{counted(rest, 'more object')} {agreeing(rest, 'breaks', 'break')} this rule"
+        found.append((found[-1][0].partition("/")[0], words))
     return found
 
 

@@ -26,6 +26,7 @@ from dsmodel.graph.gateways.behaviours import behaviour
 from dsmodel.graph.gateways.cilium_labels import read_labels, read_subject
 from dsmodel.graph.gateways.contract import Claim, GatewayPolicy, Product, Selection, Way
 from dsmodel.graph.gateways.manifests import Manifest, family_of_text
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -198,7 +199,8 @@ def _way(policy: CiliumPolicy, family: IPFamily, situation: Situation) -> Way:
     all_serve = all(way.verdict is Verdict.VIA_GATEWAY for way in ordered)
     verdict = Verdict.VIA_GATEWAY if all_serve else Verdict.UNKNOWN
     reason = (
-        f"{policy.title}: a hash of the CiliumEndpoint's UID, which is not known, takes one of {len(ordered)} gateways"
+        f"{policy.title}: a hash of the CiliumEndpoint's UID, which is not known, takes one of "
+        f"{counted(len(ordered), 'gateway')}"
     )
     reason += "" if all_serve else ", and not all of them serve"
     return Way(verdict, reason, exits, by_pod=tuple(ordered))

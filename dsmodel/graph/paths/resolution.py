@@ -26,6 +26,7 @@ from dsmodel.graph.paths.decisions import Decision, Seen
 from dsmodel.graph.paths.destinations import Destination, members_of, read_destinations
 from dsmodel.graph.paths.groups import claims_of, groups_of
 from dsmodel.graph.paths.table import Half, half_of, named_blocks
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -352,7 +353,7 @@ class Paths:
     def __repr__(self) -> str:
         """Return how many of what were decided, and from how many groups."""
         groups = ", ".join(f"{len(half.groups):,} groups in {half.family}" for half in self.halves.values())
-        return f"Paths({len(self.pods):,} pods, {len(self.destinations):,} destinations; {groups})"
+        return f"Paths({counted(len(self.pods), 'pod')}, {counted(len(self.destinations), 'destination')}; {groups})"
 
 
 def seen_words(made: Decision) -> str:

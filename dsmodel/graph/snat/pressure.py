@@ -20,6 +20,7 @@ import numpy as np
 from dsmodel.addresses.cidr import IPFamily
 from dsmodel.errors import InvalidInput
 from dsmodel.graph.snat.law import addresses_needed, busiest_address, failure_ratio, fill_at_failure, refused_ratio
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -224,7 +225,7 @@ class Pressure:
         budget = self.pools[self.pool[row]].budget
         used, usable, name = int(self.used[row]), int(self.usable[row]), budget.translator
         if not self.is_limited[row]:
-            return f"{used:,} connections: {name} has no limit of ports."
+            return f"{counted(used, 'connection')}: {name} has no limit of ports."
         share = _percent(used / usable)
         if self.destination[row] == ALL_DESTINATIONS:
             end = "ends old connections" if budget.evicts else "refuses new ones"
@@ -234,7 +235,7 @@ class Pressure:
         if budget.per_instance:
             words += " from the busiest instance"
         elif budget.spread == "hashed" and budget.addresses > 1:
-            words += f", {_percent(self.used_ratio[row])} of the busiest of {budget.addresses} addresses"
+            words += f", {_percent(self.used_ratio[row])} of the busiest of {counted(budget.addresses, 'address')}"
         if not budget.tries:
             return f"{words}; {name} refuses what does not fit, {_percent(self.refused_ratio[row])} now."
         return (

@@ -21,6 +21,7 @@ from dsmodel.planning.forecasting.results import QUANTILES
 from dsmodel.planning.scenario.fitting import LEAST_POINTS, SHAPES, fit_series
 from dsmodel.planning.scenario.histories import series_of
 from dsmodel.planning.scenario.parts import axes_of
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +103,10 @@ def _judged(
     row |= {"fitted_points": len(early.days), "points": 0, "inside": 0, "coverage_ratio": float("nan")}
     row |= {"expected_ratio": _EXPECTED, "median_error": float("nan"), "split": pd.Timestamp(split, unit="D")}
     if len(early.days) < LEAST_POINTS or not held.any():
-        why = f"too short: {len(early.days)} points to fit ({LEAST_POINTS} needed), {int(held.sum())} held back"
+        why = (
+            f"too short: {counted(len(early.days), 'point')} to fit ({LEAST_POINTS} needed), {int(held.sum())} "
+            "held back"
+        )
         return row | {"why": why}
     growth, _ = fit_series(early, shape=shape, robust=robust)
     bands = _bands(growth, early, series.days[held], rng=rng)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dsmodel.planning.limits import CANNOT_RUN_OUT, admitted_pods, limits_of, waiting_nodes
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -335,7 +336,10 @@ def _of_part(
     pods = np.array([w * (each.kind == "pods") for w, each in zip(weights, demand.demands, strict=True)])
     nodes = np.array([w * (each.kind == "nodes") for w, each in zip(weights, demand.demands, strict=True)])
     where = ", ".join(filter(None, part))
-    why = f"{len(members):,} nodes of {where}; demand of the whole cluster counts here by their share, {share:.3f}."
+    why = (
+        f"{counted(len(members), 'node')} of {where}; demand of the whole cluster counts here by their share, "
+        f"{share:.3f}."
+    )
     for family, blocks in cluster.pod_blocks.items():
         more = added.get(("pod addresses", str(family)))
         usable = sum(blocks.usable()[members].tolist())

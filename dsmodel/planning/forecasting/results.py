@@ -18,6 +18,7 @@ import pandas as pd
 from dsmodel.cards import Card, Section
 from dsmodel.cluster.checks import findings_table
 from dsmodel.planning.forecasting.passages import served_nodes
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -155,7 +156,8 @@ class Forecast:
             else "the real allocators under churn, pods on random nodes with room"
         )
         return (
-            f"{demand.words()} {self.trajectories:,} trajectories of {self.horizon_days:,} days{pace}; {how}; "
+            f"{demand.words()} {counted(self.trajectories, 'trajectory')} of "
+            f"{counted(self.horizon_days, 'day')}{pace}; {how}; "
             "Services in today's mix of families and types; a pool is full when nothing is left for one more."
         )
 
@@ -233,7 +235,7 @@ class Forecast:
         ]
         found = [tuple(map(str, row)) for row in self.findings.itertuples(index=False, name=None)]
         return Card(
-            f"Forecast of {self.horizon_days:,} days from {self.demand.start}: {self._headline()}",
+            f"Forecast of {counted(self.horizon_days, 'day')} from {self.demand.start}: {self._headline()}",
             (
                 Section("When pools are full", rows, header),
                 Section("Replay against counts", compared, tuple(map(str, self.difference.columns[:-1]))),
@@ -284,7 +286,7 @@ class Forecast:
 
     def _reason(self, capacity: Capacity, ratio: float) -> str:
         """Say what a date, or its absence, rests on."""
-        within = f"within {self.horizon_days:,} days"
+        within = f"within {counted(self.horizon_days, 'day')}"
         share = "less than 0.1" if ratio < 0.001 else f"{min(100 * ratio, 99.9):.3g}"
         reasons = (
             (capacity.usable is None, "Cannot run out."),

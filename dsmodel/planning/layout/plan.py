@@ -18,6 +18,7 @@ from dsmodel.errors import InconsistentState, InvalidInput
 from dsmodel.kube.config_checks import flags_from_config
 from dsmodel.planning.layout.installing import configuration, k3s_document, kubeadm_documents, refusals
 from dsmodel.planning.layout.sizes import range_size, uses_of
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -406,18 +407,20 @@ def _why(placed: Placed, demand: ClusterDemand, *, usual: bool) -> str:
         how = " (settled)" if settled else wide
         flag = f"--node-cidr-mask-size-{family.lower()}" if len(demand.ip_families) > 1 else "--node-cidr-mask-size"
         return (
-            f"{flag} {size.mask} holds {demand.pods_on_node:,} Pods a node with {demand.plugin}{how}; 2^"
-            f"{size.mask - placed.cidr.prefix_length} = {size.usable:,} node blocks for {size.wanted:,} nodes."
+            f"{flag} {size.mask} holds {counted(demand.pods_on_node, 'Pod')} a node with {demand.plugin}{how}; 2^"
+            f"{size.mask - placed.cidr.prefix_length} = {counted(size.usable, 'node block')} for "
+            f"{counted(size.wanted, 'node')}."
         )
     if size.use == "services":
         own = demand.own_services(family)
         also = "default/kubernetes and DNS" if own > 1 else "DNS"
         return (
-            f"{size.wanted:,} Services, {also} need {size.wanted + own:,} cluster IPs of the {size.usable + own:,} "
+            f"{counted(size.wanted, 'Service')}, {also} need {size.wanted + own:,} cluster IPs of the "
+            f"{size.usable + own:,} "
             f"that a /{placed.cidr.prefix_length} has{wide}."
         )
     kept = demand.reserved_node_addresses if family is IPFamily.IPV4 else 1
     return (
-        f"{size.wanted:,} nodes and {kept} reserved address{'' if kept == 1 else 'es'}{wide}; no component reads this "
+        f"{counted(size.wanted, 'node')} and {counted(kept, 'reserved address')}{wide}; no component reads this "
         "range, it must only not overlap the others."
     )

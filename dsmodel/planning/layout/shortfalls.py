@@ -21,6 +21,7 @@ from dsmodel.kube.versions import NEWEST, KubeVersion
 from dsmodel.planning.layout.packing import Space, pack
 from dsmodel.planning.layout.search import place
 from dsmodel.planning.layout.sizes import NoLegalSize, range_size, uses_of
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -114,7 +115,9 @@ def _causes(demands: Sequence[ClusterDemand], space: Space, terms: Terms) -> Ite
         name, widest = max(own, key=lambda each: each[1].host_bits)
         largest = largest_free_block(free[family], ())
         left = sum(block.size for block in free[family])
-        needs = f"{_amount(total)} in {len(own)} aligned ranges, the largest a /{family.bits - widest.host_bits}"
+        needs = (
+            f"{_amount(total)} in {counted(len(own), 'aligned range')}, the largest a /{family.bits - widest.host_bits}"
+        )
         has = f"{_amount(left)} are free, in one block at most {largest}" if largest else "nothing is free"
         yield f"{family}: the plan needs {needs} ({widest.use} of {name}), and {has}."
 
@@ -162,11 +165,12 @@ def _less_demand(demands: Sequence[ClusterDemand], space: Space, terms: Terms) -
     def lowered(name: str, most: int) -> list[ClusterDemand]:
         return [_at_most(demand, name, most) for demand in demands]
 
-    for name, words in (("nodes", "nodes"), ("pods_per_node", "Pods a node"), ("services", "Services")):
+    for name, noun in (("nodes", "node"), ("pods_per_node", "Pod"), ("services", "Service")):
         now = max(_number(demand, name) for demand in demands)
         most = _largest(now - 1, lambda value, name=name: _fits(lowered(name, value), space, terms))  # type: ignore[misc]
         if most:
-            yield name, "", f"{now:,}", f"{most:,}", f"plan for at most {most:,} {words}{every} instead of {now:,}"
+            limit = counted(most, noun) + (" a node" if noun == "Pod" else "")
+            yield name, "", f"{now:,}", f"{most:,}", f"plan for at most {limit}{every} instead of {now:,}"
     years = max(demand.years for demand in demands)
     if years and any(demand.growth_ratio for demand in demands):
         months = _largest(
@@ -174,7 +178,7 @@ def _less_demand(demands: Sequence[ClusterDemand], space: Space, terms: Terms) -
             lambda value: _fits([_for_years(demand, value / _MONTHS) for demand in demands], space, terms),
         )
         if months:
-            yield "years", "", f"{years:g}", f"{months / _MONTHS:.2f}", f"plan for {months} months of growth"
+            yield "years", "", f"{years:g}", f"{months / _MONTHS:.2f}", f"plan for {counted(months, 'month')} of growth"
     if any(demand.node_range for demand in demands):
         without = [replace(demand, node_range=False) for demand in demands]
         if _fits(without, space, terms):
@@ -224,4 +228,4 @@ def _largest(top: int, fits: Callable[[int], bool]) -> int:
 
 def _amount(count: int) -> str:
     """Write an amount of addresses, large ones as the power they are next to."""
-    return f"{count:,} addresses" if count < 1 << 32 else f"about 2^{count.bit_length() - 1} addresses"
+    return counted(count, "address") if count < 1 << 32 else f"about 2^{count.bit_length() - 1} addresses"

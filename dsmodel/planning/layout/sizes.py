@@ -25,6 +25,7 @@ from dsmodel.errors import InvalidInput
 from dsmodel.kube.behaviour import behaviour_of
 from dsmodel.kube.service_cidrs import service_range_pool
 from dsmodel.planning.layout.installing import configuration, refusals
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -187,7 +188,7 @@ def range_size(
         kept = demand.reserved_node_addresses if family is IPFamily.IPV4 else _ROUTER_ANYCAST
         bits = max(_bits_for(needed + kept), _usual("nodes", family, terms))
         if bits >= family.bits:
-            raise NoLegalSize(f"{demand.name}: {family} has no range for {needed:,} nodes; take fewer nodes")
+            raise NoLegalSize(f"{demand.name}: {family} has no range for {counted(needed, 'node')}; take fewer nodes")
         mask, usable = 0, (1 << bits) - kept
     return RangeSize(use, family, bits, mask, wanted, usable)
 
@@ -205,8 +206,8 @@ def _pods(demand: ClusterDemand, family: IPFamily, needed: int, terms: Terms) ->
         block = family.bits - fixed
         if holds[block] < demand.pods_on_node:
             raise NoLegalSize(
-                f"{demand.name}: a node mask of /{fixed} holds {holds[block]:,} {family} Pods a node, and "
-                f"{demand.pods_on_node:,} are wanted; take a shorter mask or {holds[block]:,} Pods a node"
+                f"{demand.name}: a node mask of /{fixed} holds {counted(holds[block], f'{family} Pod')} a node, and "
+                f"{demand.pods_on_node:,} are wanted; take a shorter mask or {counted(holds[block], 'Pod')} a node"
             )
     else:
         least = next((bits for bits, pods in enumerate(holds) if pods >= demand.pods_on_node), family.bits)
@@ -219,13 +220,15 @@ def _pods(demand: ClusterDemand, family: IPFamily, needed: int, terms: Terms) ->
                 return bits, mask, 1 << (bits - own)
     if block + count >= family.bits:
         raise NoLegalSize(
-            f"{demand.name}: {family} has no range for {needed:,} nodes of {demand.pods_on_node:,} Pods: "
+            f"{demand.name}: {family} has no range for {counted(needed, 'node')} of "
+            f"{counted(demand.pods_on_node, 'Pod')}: "
             f"2^{block + count} addresses; take fewer nodes or Pods a node"
         )
     shapes = ((less, ("pods", family, family.bits - block - less, family.bits - block)) for less in range(count)[::-1])
     most = next((1 << less for less, each in shapes if _is_legal(terms, demand.ip_families, each)), 0)
     raise NoLegalSize(
-        f"{demand.name}: {needed:,} nodes, and one cluster CIDR is cut into at most {most:,} {family} blocks on "
+        f"{demand.name}: {counted(needed, 'node')}, and one cluster CIDR is cut into at most "
+        f"{counted(most, f'{family} block')} on "
         f"Kubernetes {terms.kube_version} with {terms.installer}; take fewer nodes, or several clusters"
     )
 
@@ -239,7 +242,8 @@ def _services(demand: ClusterDemand, family: IPFamily, needed: int, terms: Terms
         if usable >= needed and _is_legal(terms, demand.ip_families, ("services", family, family.bits - bits, 0)):
             return bits, 0, usable
     raise NoLegalSize(
-        f"{demand.name}: no {family} service range holds {needed:,} Services on Kubernetes {terms.kube_version} with "
+        f"{demand.name}: no {family} service range holds {counted(needed, 'Service')} on Kubernetes "
+        f"{terms.kube_version} with "
         f"{terms.installer}; take fewer, or several clusters"
     )
 

@@ -26,6 +26,7 @@ from dsmodel.planning.migration.rebuilding import on_managed, on_new_cluster
 from dsmodel.planning.migration.single_stack import to_single_stack
 from dsmodel.planning.migration.states import dual_candidates, under
 from dsmodel.planning.migration.steps import PEAKS, STEPS, Migration, Step
+from dsmodel.wording import agreeing, counted
 
 if TYPE_CHECKING:
     from dsmodel.cluster.state import Cluster
@@ -205,8 +206,10 @@ def _check_room(cluster: Cluster, final: ClusterConfig, surge_nodes: int) -> Non
         blocks = 1 << (mask - cidr.prefix_length)
         if blocks < wanted:
             surge = f" and {surge_nodes} of a surge" if surge_nodes else ""
+            n = len(cluster.nodes)
             raise PoolFull(
-                f"{cidr} holds {blocks:,} node blocks of /{mask}, and {len(cluster.nodes):,} nodes{surge} need one; "
+                f"{cidr} holds {counted(blocks, 'node block')} of /{mask}, and {counted(n, 'node')}{surge} "
+                f"{agreeing(n + surge_nodes, 'needs', 'need')} one; "
                 f"give a /{mask - (wanted - 1).bit_length()}, or a longer node mask"
             )
     end = under(cluster, final)
@@ -215,7 +218,7 @@ def _check_room(cluster: Cluster, final: ClusterConfig, surge_nodes: int) -> Non
     free = end.service_ranges.free(second.family)
     if free < asked:
         raise PoolFull(
-            f"{second} has {free:,} cluster IPs, and {asked:,} Services will ask for one; give a "
+            f"{second} has {counted(free, 'cluster IP')}, and {counted(asked, 'Service')} will ask for one; give a "
             f"/{second.family.bits - (asked + 2).bit_length()}"
         )
 

@@ -30,6 +30,7 @@ from dsmodel.planning.migration.states import (
     under,
 )
 from dsmodel.planning.migration.wording import Recorder, change_of
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -102,7 +103,7 @@ def to_dual_stack(cluster: Cluster, wanted: Wanted) -> Iterator[Step]:
         change=_host_change(second),
         back="remove the addresses",
         verify=f"every node reaches every other over {second}: ping {'-6 ' if second is IPFamily.IPV6 else ''}NODE",
-        why=f"{_count(len(cluster.nodes), 'node')}; the kubelet only reports addresses that its host has, and routes "
+        why=f"{counted(len(cluster.nodes), 'node')}; the kubelet only reports addresses that its host has, and routes "
         "between nodes are the network's business.",
         source=_DOCS,
     )
@@ -301,8 +302,3 @@ def _services(record: Recorder, state: Cluster, wanted: Wanted) -> Iterator[Step
         "do not cover the second address.",
         source="pkg/registry/core/service/storage/alloc.go, initIPFamilyFields; kubernetes/kubernetes#101681",
     )
-
-
-def _count(number: int, noun: str) -> str:
-    """Write a number with its noun."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

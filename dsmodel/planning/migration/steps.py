@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dsmodel.cards import Card, Section
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     from dsmodel.cluster.state import Cluster
@@ -222,7 +223,7 @@ class Migration:
         turning = f"No way back by undoing from step {returns[0]} on." if returns else "Every step can be undone."
         header = ("", "step", "title", "nodes", "pods", "services")
         version = self.before.config.kube_version
-        title = f"Migration to {self.to} on Kubernetes {version}, {self.installer}: {len(rows)} steps"
+        title = f"Migration to {self.to} on Kubernetes {version}, {self.installer}: {counted(len(rows), 'step')}"
         return Card(title, (Section("Steps (! no way back by undoing)", rows, header),), turning)
 
     def __repr__(self) -> str:

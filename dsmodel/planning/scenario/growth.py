@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from dsmodel.errors import InvalidInput
 from dsmodel.planning.scenario.calendars import day_of, days_per
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -338,7 +339,7 @@ class Growth:
             for step in self.steps
         ]
         parts += [
-            f"bursts of {burst.size:,} for {burst.days} days "
+            f"bursts of {burst.size:,} for {counted(burst.days, 'day')} "
             + (f"on {burst.at}" if burst.at else f"every {burst.every_days:.4g} days")
             for burst in self.bursts
         ]
