@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import json
 import resource
 import subprocess
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from dsmodel.io.kubectl import Dump
 
 PODS_PER_NODE = 30
+PODS_PER_SERVICE = 20
 NAMESPACES = 40
 
 
@@ -148,13 +150,71 @@ def _node(number: int) -> dict[str, Any]:
     }
 
 
-def write_dump(path: Path, pods: int) -> Path:
-    """Write a ``List`` of nodes and pods, compact as the API sends it."""
+def _service(number: int) -> dict[str, Any]:
+    """One dual-stack Service of type NodePort."""
+    ips = [f"10.96.{number >> 8}.{number & 255}", f"fd00:10:96::{number + 1:x}"]
+    port = {"name": "http", "nodePort": 30_000 + number % 2_768, "port": 80, "protocol": "TCP", "targetPort": 8080}
+    spec = {
+        "clusterIP": ips[0],
+        "clusterIPs": ips,
+        "externalTrafficPolicy": "Cluster",
+        "internalTrafficPolicy": "Cluster",
+        "ipFamilies": ["IPv4", "IPv6"],
+        "ipFamilyPolicy": "PreferDualStack",
+        "ports": [port],
+        "selector": {"app": f"app-{number:05d}"},
+        "sessionAffinity": "None",
+        "type": "NodePort",
+    }
+    metadata = {"name": f"app-{number:05d}", "namespace": f"team-{number % NAMESPACES}", "resourceVersion": "1"}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec, "status": {"loadBalancer": {}}}
+
+
+def _slice(number: int, family: str) -> dict[str, Any]:
+    """The endpoints of one Service in one family, as the controller writes them: about 6 kB."""
+    name, namespace = f"app-{number:05d}", f"team-{number % NAMESPACES}"
+    endpoints = []
+    for pod in range(number * PODS_PER_SERVICE, (number + 1) * PODS_PER_SERVICE):
+        node, place = divmod(pod, PODS_PER_NODE)
+        address = (
+            f"10.{node >> 8}.{node & 255}.{place + 2}" if family == "IPv4" else f"fd00:10:{node + 1:x}::{place + 2:x}"
+        )
+        target = {"kind": "Pod", "name": f"{name}-{pod:06d}", "namespace": namespace, "uid": f"869fa969-{pod:012d}"}
+        endpoints.append(
+            {
+                "addresses": [address],
+                "conditions": {"ready": True, "serving": True, "terminating": False},
+                "nodeName": f"node-{node:05d}",
+                "targetRef": target,
+                "zone": f"zone-{node % 3}",
+            }
+        )
+    labels = {
+        "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
+        "kubernetes.io/service-name": name,
+    }
+    return {
+        "addressType": family,
+        "apiVersion": "discovery.k8s.io/v1",
+        "endpoints": endpoints,
+        "kind": "EndpointSlice",
+        "metadata": {"generateName": f"{name}-", "labels": labels, "name": f"{name}-{family}", "namespace": namespace},
+        "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+    }
+
+
+def write_dump(path: Path, pods: int, *, services: int = 0) -> Path:
+    """Write a ``List`` of nodes, pods, and Services with their EndpointSlices, compact as the API sends it."""
     nodes = -(-pods // PODS_PER_NODE)
+    parts = (
+        map(_node, range(nodes)),
+        map(_pod, range(pods)),
+        map(_service, range(services)),
+        (_slice(number, family) for number in range(services) for family in ("IPv4", "IPv6")),
+    )
     with path.open("w") as stream:
         stream.write('{"apiVersion":"v1","items":[')
-        for number in range(nodes + pods):
-            item = _node(number) if number < nodes else _pod(number - nodes)
+        for number, item in enumerate(itertools.chain(*parts)):
             stream.write(("," if number else "") + json.dumps(item, separators=(",", ":")))
         stream.write('],"kind":"List","metadata":{"resourceVersion":""}}')
     return path
@@ -162,8 +222,12 @@ def write_dump(path: Path, pods: int) -> Path:
 
 def _plain(load: Callable[[bytes], Any], path: Path) -> list[tuple[Any, ...]]:
     """The fields a user would pick, with a Python loop."""
+    return _picked(load(path.read_bytes())["items"])
+
+
+def _picked(items: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     rows = []
-    for item in load(path.read_bytes())["items"]:
+    for item in items:
         if item["kind"] == "Pod":
             metadata, spec, status = item["metadata"], item["spec"], item["status"]
             ips = [entry["ip"] for entry in status.get("podIPs", ())]
@@ -210,6 +274,41 @@ def _objects_row(path: Path, objects: int) -> Row:
     timed = race(lambda: read_dump(path, progress=False).objects.of("IPAMBlock"), peers, items=objects, rounds=5)
     size = f"{objects:,} Calico blocks, {path.stat().st_size / 1e6:,.0f} MB"
     return Row("keep network objects", size, timed.own_ns, timed.peers, {"json": 0.5})
+
+
+def _services_row(path: Path, pods: int, *, rounds: int) -> Row:
+    """Pods, Services and where these lead, beside the same libraries and the loop that finds it."""
+    import orjson
+
+    from dsmodel.io.kubectl import read_dump
+
+    write_dump(path, pods, services=pods // PODS_PER_SERVICE)
+
+    def plain(load: Callable[[bytes], Any]) -> tuple[list[tuple[Any, ...]], dict[tuple[str, str, str], list[str]]]:
+        data = load(path.read_bytes())["items"]
+        slices = {}
+        for item in data:
+            if item["kind"] == "EndpointSlice":
+                labels, space = item["metadata"]["labels"], item["metadata"]["namespace"]
+                key = (space, labels["kubernetes.io/service-name"], item["addressType"])
+                slices[key] = [text for each in item["endpoints"] for text in each["addresses"]]
+        return _picked(data), slices
+
+    def equal(dump: Dump, told: tuple[list[tuple[Any, ...]], dict[tuple[str, str, str], list[str]]]) -> bool:
+        found = {
+            (
+                each["metadata"]["namespace"],
+                each["metadata"]["labels"]["kubernetes.io/service-name"],
+                each["addressType"],
+            ): [text for endpoint in each["endpoints"] for text in endpoint["addresses"]]
+            for each in dump.objects.of("EndpointSlice")
+        }
+        return _equal(dump, told[0]) and found == told[1]
+
+    peers = {"json": lambda: plain(json.loads), "orjson": lambda: plain(orjson.loads)}
+    timed = race(lambda: read_dump(path, progress=False), peers, items=pods, rounds=rounds, equal=equal)
+    size = f"{pods:,} pods, {pods // PODS_PER_SERVICE:,} Services, {path.stat().st_size / 1e6:,.0f} MB"
+    return Row("read a dump with EndpointSlices", size, timed.own_ns, timed.peers, {"json": 8.0, "orjson": 8.0})
 
 
 def _without_collector(load: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
@@ -302,6 +401,7 @@ def rows(*, quick: bool = False) -> list[Row]:
             path = write_dump(Path(folder) / f"{pods}.json", pods)
             found += [_row(path, pods, streaming=streaming, rounds=rounds) for streaming in (False, True)]
             path.unlink()
+        found.append(_services_row(Path(folder) / "services.json", 6_000 if quick else 30_000, rounds=3))
         return [*found, _objects_row(Path(folder) / "objects.json", 1_000 if quick else 10_000)]
 
 

@@ -36,6 +36,7 @@ __all__ = [
 # kind -> API groups it is read from; the same kind of another group is somebody's custom resource
 HANDLED: Final = {
     "ConfigMap": ("",),
+    "EndpointSlice": ("discovery.k8s.io",),
     "Endpoints": ("",),
     "Event": ("", "events.k8s.io"),
     "IPAddress": ("networking.k8s.io",),
@@ -69,7 +70,6 @@ KEPT: Final = {
     "EgressGatewayPolicy": _CALICO,
     "EgressIP": _OVN,
     "EgressService": _OVN,
-    "EndpointSlice": ("discovery.k8s.io",),
     "ExternalIPPool": ("crd.antrea.io",),
     "FelixConfiguration": _CALICO,
     "IP": _KUBE_OVN,

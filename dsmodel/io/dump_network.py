@@ -60,36 +60,6 @@ class _Endpoint(Struct):
     status: _EndpointStatus | None = None
 
 
-class _SliceLabels(Struct, gc=False):
-    """The one label that counts: whose endpoints these are."""
-
-    service_name: str = field(default="", name="kubernetes.io/service-name")
-
-
-class _SliceMetadata(Struct, gc=False):
-    name: str
-    namespace: str = ""
-    labels: _SliceLabels | None = None
-
-
-class _SliceConditions(Struct, gc=False):
-    ready: bool | None = None
-
-
-class _SliceEndpoint(Struct, gc=False):
-    addresses: list[str] | None = None
-    conditions: _SliceConditions | None = None
-    node_name: str | None = field(default=None, name="nodeName")
-
-
-class _Slice(Struct, gc=False):
-    """What is kept of an EndpointSlice."""
-
-    metadata: _SliceMetadata
-    address_type: str = field(default="", name="addressType")
-    endpoints: list[_SliceEndpoint] | None = None
-
-
 class _PodSpec(Struct, gc=False):
     containers: list[Container] = field(default_factory=list)
 
@@ -111,7 +81,6 @@ class _DaemonSet(Struct, gc=False):
 
 _DAEMON_SET: Final = msgspec.json.Decoder(_DaemonSet)
 _ENDPOINT: Final = msgspec.json.Decoder(_Endpoint)
-_SLICE: Final = msgspec.json.Decoder(_Slice)
 _ANYTHING: Final = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -199,6 +168,7 @@ class NetworkRows:
         *,
         nodes: Iterable[dict[str, Any]],
         services: Iterable[dict[str, Any]],
+        endpoints: Iterable[dict[str, Any]],
         config_maps: Mapping[tuple[str, str], Mapping[str, str]],
     ) -> NetworkObjects:
         """Return what was kept.
@@ -209,6 +179,8 @@ class NetworkRows:
             The Nodes, as far as plugins need them.
         services : iterable of dict
             The Services, as far as the graph of traffic needs them.
+        endpoints : iterable of dict
+            What they lead to: EndpointSlices or Endpoints.
         config_maps : mapping of (str, str) to mapping of str to str
             ``data`` of the ConfigMaps that were opened, by namespace and name.
 
@@ -237,6 +209,8 @@ class NetworkRows:
             ("Service", ""): list(services),
             **self._groups,
         }
+        for each in endpoints:
+            groups.setdefault((each["kind"], each["apiVersion"].rpartition("/")[0]), []).append(each)
         found = NetworkObjects({key: tuple(sorted(groups[key], key=_place)) for key in sorted(groups) if groups[key]})
         known = {(agent.name, agent.namespace) for agent in found.agents}
         missing = [
@@ -371,31 +345,6 @@ def _endpoint_of(item: WholeObject) -> dict[str, Any]:
     return {"apiVersion": item.api_version, "kind": item.kind, "metadata": metadata, "status": status}
 
 
-def _slice_of(item: WholeObject) -> dict[str, Any]:
-    """Keep whose endpoints an EndpointSlice has, where they are, and whether they are ready."""
-    found = _SLICE.decode(item.raw)
-    if not found.metadata.name:
-        raise _Unfit(_NAMELESS)
-    metadata: dict[str, Any] = {"name": found.metadata.name, "namespace": found.metadata.namespace}
-    if found.metadata.labels and found.metadata.labels.service_name:
-        metadata["labels"] = {"kubernetes.io/service-name": found.metadata.labels.service_name}
-    endpoints = [
-        {
-            "addresses": each.addresses or [],
-            "conditions": {} if each.conditions is None else {"ready": each.conditions.ready},
-            "nodeName": each.node_name or "",
-        }
-        for each in found.endpoints or ()
-    ]
-    return {
-        "apiVersion": item.api_version,
-        "kind": item.kind,
-        "metadata": metadata,
-        "addressType": found.address_type,
-        "endpoints": endpoints,
-    }
-
-
 def _agents_of(item: WholeObject) -> dict[str, Any] | None:
     """Keep the containers of agents of a DaemonSet; None for one without any."""
     daemon_set = _DAEMON_SET.decode(item.raw)
@@ -413,7 +362,6 @@ def _agents_of(item: WholeObject) -> dict[str, Any] | None:
 _SHORTENED: Final[Mapping[str, Callable[[WholeObject], dict[str, Any] | None]]] = {
     "CiliumEndpoint": _endpoint_of,
     "DaemonSet": _agents_of,
-    "EndpointSlice": _slice_of,
 }
 
 

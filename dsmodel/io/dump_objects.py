@@ -15,7 +15,7 @@ Sources: kubernetes/api core/v1, discovery/v1, networking/v1 and events/v1 types
 from __future__ import annotations
 
 import functools
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypedDict, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct, field
@@ -99,6 +99,7 @@ class ObjectSpec(PodSpec, gc=False):
     load_balancer_source_ranges: Raw = field(default=ABSENT, name="loadBalancerSourceRanges")
     selector: Raw = ABSENT
     internal_traffic_policy: Raw = field(default=ABSENT, name="internalTrafficPolicy")
+    external_ips: Raw = field(default=ABSENT, name="externalIPs")
     cidrs: Raw = ABSENT
     parent_ref: Raw = field(default=ABSENT, name="parentRef")
 
@@ -152,6 +153,10 @@ class DumpObject(Struct, gc=False):
     note: Raw = ABSENT
     involved_object: Raw = field(default=ABSENT, name="involvedObject")
     regarding: Raw = ABSENT
+    address_type: Raw = field(default=ABSENT, name="addressType")
+    endpoints: Raw = ABSENT
+    ports: Raw = ABSENT
+    subsets: Raw = ABSENT
 
 
 class DumpDocument(Struct, gc=False):
@@ -192,16 +197,20 @@ class Condition(Struct, gc=False):
     status: str = ""
 
 
-class ServicePort(Struct, gc=False):
+class ServicePort(TypedDict, total=False):
     """One entry of a Service's ``spec.ports``."""
 
-    node_port: int | None = field(default=None, name="nodePort")
+    name: str | None
+    port: int | None
+    protocol: str | None
+    nodePort: int | None
 
 
-class Ingress(Struct, gc=False):
+class Ingress(TypedDict, total=False):
     """One entry of a Service's ``status.loadBalancer.ingress``."""
 
-    ip: str | None = None
+    ip: str | None
+    ipMode: str | None
 
 
 class Variable(Struct, gc=False):

@@ -115,8 +115,10 @@ class ServiceRows:
                 self.findings.duplicate(about, origin)
                 continue
             self.origins.append(about)
-            self._add_one(service, about)
-            self._keep(service, about)
+            ports = self.findings.decode(service.spec.ports, list[ServicePort], "spec.ports", default=[], about=about)
+            ingress = self._ingress(service, about)
+            self._add_one(service, about, ports=ports, ingress=ingress)
+            self._keep(service, about, ports=ports, ingress=ingress)
 
     def tables(self) -> tuple[Table, Table]:
         """Return the Services and their node ports.
@@ -165,7 +167,8 @@ class ServiceRows:
         Returns
         -------
         list of dict
-            Name, ``spec.selector`` and ``spec.internalTrafficPolicy``; Services with neither are left out.
+            Name; of ``spec`` ``selector``, ``internalTrafficPolicy``, ``externalIPs`` and ``ports``; of ``status``
+            ``loadBalancer``. Services with none of these are left out.
 
         Raises
         ------
@@ -214,7 +217,9 @@ class ServiceRows:
             self.findings.add("error", "address-invalid", message, about=self.origins[each.service])
         return Table(ALLOWED_SOURCES, columns).where(good)
 
-    def _add_one(self, service: DumpObject, about: ObjectName) -> None:
+    def _add_one(
+        self, service: DumpObject, about: ObjectName, *, ports: list[ServicePort], ingress: list[Ingress]
+    ) -> None:
         """Take one Service's fields."""
         spec, decode = service.spec, self.findings.decode
         addresses = self._cluster_ips(service, about)
@@ -222,7 +227,7 @@ class ServiceRows:
         families = families or [decode(spec.ip_family, str, "spec.ipFamily", default="", about=about)]
         health = decode(spec.health_check_node_port, int, "spec.healthCheckNodePort", default=0, about=about)
         health = self._port(health, "spec.healthCheckNodePort", about)
-        held = self._node_ports(service, about)
+        held = self._node_ports(ports, about)
         row = {
             "namespace": about.namespace,
             "name": about.name,
@@ -248,7 +253,7 @@ class ServiceRows:
         if health:
             self._ports.append((number, health, _HEALTH_CHECK))
         self._add_texts(addresses if not row["headless"] else [], self._cluster)
-        self._add_texts(self._ingress(service, about), self._external)
+        self._add_texts(_firsts(ingress), self._external)
         self._add_sources(service, about)
 
     def _cluster_ips(self, service: DumpObject, about: ObjectName) -> list[str]:
@@ -265,27 +270,31 @@ class ServiceRows:
             self.findings.add("error", "field-invalid", message, about=about)
         return listed[:2] or ([first] if first else [])
 
-    def _ingress(self, service: DumpObject, about: ObjectName) -> list[str]:
-        """Read the load balancer's addresses: the first of each family."""
+    def _ingress(self, service: DumpObject, about: ObjectName) -> list[Ingress]:
+        """Read the load balancer's addresses."""
         entry = self.findings.decode(
             service.status.load_balancer, _LoadBalancer, "status.loadBalancer", default=_LoadBalancer(), about=about
         )
-        texts = [ingress.ip for ingress in entry.ingress or [] if ingress.ip]
-        firsts = {":" in text: text for text in reversed(texts)}
-        return [text for text in dict.fromkeys(texts) if text in firsts.values()]
+        return [each for each in entry.ingress or [] if each.get("ip")]
 
-    def _keep(self, service: DumpObject, about: ObjectName) -> None:
-        """Keep the selector, and whether inside traffic stays on the node."""
+    def _keep(
+        self, service: DumpObject, about: ObjectName, *, ports: list[ServicePort], ingress: list[Ingress]
+    ) -> None:
+        """Keep the selector, ports, external addresses, and whether inside traffic stays on the node."""
         decode, spec = self.findings.decode, dict[str, Any]()
         selector = decode(service.spec.selector, dict[str, str], "spec.selector", default={}, about=about)
         policy = decode(
             service.spec.internal_traffic_policy, str, "spec.internalTrafficPolicy", default="", about=about
         )
+        external = decode(service.spec.external_ips, list[str], "spec.externalIPs", default=[], about=about)
         spec |= {"selector": selector} if selector else {}
         spec |= {"internalTrafficPolicy": policy} if policy else {}
-        if spec:
+        spec |= {"externalIPs": external} if external else {}
+        spec |= {"ports": ports} if ports else {}
+        status = {"status": {"loadBalancer": {"ingress": ingress}}} if ingress else {}
+        if spec or status:
             metadata = {"name": about.name, "namespace": about.namespace}
-            self._kept.append({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+            self._kept.append({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec, **status})
 
     def _add_sources(self, service: DumpObject, about: ObjectName) -> None:
         """Take the ranges that the load balancer lets in; the annotation counts where spec has none."""
@@ -300,13 +309,12 @@ class ServiceRows:
         row = len(self.origins) - 1
         self._sources += [_SourceRange(row, code, place, text.strip()) for place, text in enumerate(texts)]
 
-    def _node_ports(self, service: DumpObject, about: ObjectName) -> list[int]:
+    def _node_ports(self, ports: list[ServicePort], about: ObjectName) -> list[int]:
         """Read the different node ports."""
-        ports = self.findings.decode(service.spec.ports, list[ServicePort], "spec.ports", default=[], about=about)
         held = [
-            self._port(port.node_port, f"spec.ports[{place}].nodePort", about)
+            self._port(number, f"spec.ports[{place}].nodePort", about)
             for place, port in enumerate(ports)
-            if port.node_port
+            if (number := port.get("nodePort"))
         ]
         return [port for port in dict.fromkeys(held) if port]
 
@@ -345,3 +353,10 @@ class ServiceRows:
         for row in np.flatnonzero(pairs.same_family).tolist():
             message = f"{path}: {texts[0][row]} and {texts[1][row]} are of one family; the first is used"
             self.findings.add("error", "address-invalid", message, about=self.origins[row])
+
+
+def _firsts(ingress: list[Ingress]) -> list[str]:
+    """Return the first address of each family, in their order."""
+    texts = [str(each["ip"]) for each in ingress]
+    firsts = {":" in text: text for text in reversed(texts)}
+    return [text for text in dict.fromkeys(texts) if text in firsts.values()]

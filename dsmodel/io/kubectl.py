@@ -22,6 +22,7 @@ from dsmodel.errors import InvalidDump, InvalidInput
 from dsmodel.io.config_clues import Clues
 from dsmodel.io.dump_batches import PodBatch
 from dsmodel.io.dump_checks import NodeEvent, check_events, check_ip_addresses, read_event
+from dsmodel.io.dump_endpoints import EndpointRows
 from dsmodel.io.dump_findings import Findings, KindCount, ObjectName
 from dsmodel.io.dump_kinds import KEPT, is_handled
 from dsmodel.io.dump_network import NamespaceRows, NetworkRows
@@ -230,6 +231,7 @@ class _Reading:
         self.pods, self.nodes = PodRows(self.findings), NodeRows(self.findings)
         self.services, self.clues = ServiceRows(self.findings), Clues(self.findings)
         self.network, self.namespaces = NetworkRows(self.findings), NamespaceRows(self.findings)
+        self.endpoints = EndpointRows(self.findings)
         self.events: list[NodeEvent] = []
         self.files: dict[str, dict[str, str]] = {}
 
@@ -288,7 +290,10 @@ class _Reading:
             override=config,
         )
         objects = self.network.objects(
-            nodes=self.nodes.objects(), services=self.services.objects(), config_maps=self.clues.config_maps
+            nodes=self.nodes.objects(),
+            services=self.services.objects(),
+            endpoints=self.endpoints.objects(),
+            config_maps=self.clues.config_maps,
         )
         objects = objects.adding(self.pods.noted(besides=objects.of("Pod", "")))
         counts = dict(sorted(self.findings.counts.items()))
@@ -376,6 +381,8 @@ class _Reading:
             self.nodes.add(named, file)
         elif kind == "Service":
             self.services.add(named, file)
+        elif kind in {"EndpointSlice", "Endpoints"}:
+            self.endpoints.add(kind, named, file)
         elif kind == "ServiceCIDR":
             self.clues.add_service_cidrs(named, file)
         elif kind == "IPAddress":

@@ -343,6 +343,84 @@ def test_endpoints_and_selectors_of_services_are_kept() -> None:
     assert steered.to_dict() == {"IPv4": "10.244.0.5", "IPv6": "fd00:10:244::5"}
 
 
+def slice_of(name: str, *endpoints: dict[str, Any], version: str = "v1", **fields: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": f"discovery.k8s.io/{version}",
+        "kind": "EndpointSlice",
+        "metadata": {"name": name, "namespace": "default", "labels": {"kubernetes.io/service-name": "front"}},
+        "addressType": "IPv4",
+        "endpoints": list(endpoints),
+        **fields,
+    }
+
+
+def legacy_endpoints(*addresses: str) -> dict[str, Any]:
+    subset = {
+        "addresses": [{"ip": text, "nodeName": "a", "hostname": "x"} for text in addresses],
+        "notReadyAddresses": [{"ip": "10.244.0.6"}],
+        "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+    }
+    metadata = {"name": "front", "namespace": "default"}
+    return {"apiVersion": "v1", "kind": "Endpoints", "metadata": metadata, "subsets": [subset]}
+
+
+def test_of_endpoint_slices_what_decides_about_traffic_is_kept() -> None:
+    endpoint = {
+        "addresses": ["10.244.0.5"],
+        "conditions": {"ready": False, "serving": True, "terminating": True},
+        "hostname": "x",
+        "nodeName": "a",
+        "targetRef": {"kind": "Pod", "name": "p0", "namespace": "default", "uid": "1"},
+        "zone": "z",
+    }
+    ports = [{"name": "http", "port": 8080, "protocol": "TCP", "appProtocol": "http"}]
+    (kept,) = read(*small_cluster(), slice_of("s", endpoint, ports=ports)).objects.of("EndpointSlice")
+    assert kept["endpoints"] == [
+        {
+            "addresses": ["10.244.0.5"],
+            "conditions": {"ready": False, "serving": True, "terminating": True},
+            "nodeName": "a",
+        }
+    ]
+    assert kept["ports"] == [{"name": "http", "port": 8080, "protocol": "TCP"}]
+
+
+def test_slices_of_the_beta_version_name_their_node_in_their_topology() -> None:
+    topology = {"kubernetes.io/hostname": "b", "topology.kubernetes.io/zone": "z"}
+    old = slice_of("s", {"addresses": ["10.244.1.5"], "topology": topology}, version="v1beta1")
+    (kept,) = read(*small_cluster(), old).objects.of("EndpointSlice")
+    assert kept["endpoints"] == [{"addresses": ["10.244.1.5"], "conditions": {}, "nodeName": "b"}]
+
+
+def test_the_older_endpoints_count_only_where_there_are_no_slices() -> None:
+    alone = read(*small_cluster(), legacy_endpoints("10.244.0.5"))
+    (kept,) = alone.objects.of("Endpoints")
+    assert kept["subsets"][0]["addresses"] == [{"ip": "10.244.0.5", "nodeName": "a"}]
+    assert kept["subsets"][0]["notReadyAddresses"] == [{"ip": "10.244.0.6"}]
+    assert alone.counts["Endpoints"] == {"read": 1, "ignored": 0, "refused": 0}
+    both = read(*small_cluster(), legacy_endpoints("10.244.0.5"), slice_of("s", {"addresses": ["10.244.0.5"]}))
+    assert [kind for kind, _ in both.objects.kinds if kind.startswith("Endpoint")] == ["EndpointSlice"]
+    assert both.counts["Endpoints"] == {"read": 0, "ignored": 1, "refused": 0}
+
+
+def test_endpoints_that_come_twice_are_named_and_counted_once() -> None:
+    cluster = read(*small_cluster(), slice_of("s", {"addresses": ["10.244.0.5"]}), slice_of("s"))
+    assert len(cluster.objects.of("EndpointSlice")) == 1
+    assert [name for name, _ in messages(cluster, "object-duplicate")] == ["EndpointSlice/default/s"]
+
+
+def test_of_services_ports_and_external_addresses_are_kept() -> None:
+    ports = [{"name": "http", "port": 80, "protocol": "TCP", "nodePort": 30080, "targetPort": "web"}]
+    front = service("front", "10.96.0.9", type="LoadBalancer", ports=ports, externalIPs=["198.51.100.7"])
+    front["status"] = {"loadBalancer": {"ingress": [{"ip": "203.0.113.5", "ipMode": "Proxy"}, {"hostname": "lb"}]}}
+    cluster = read(*small_cluster(), front)
+    (kept,) = (each for each in cluster.objects.of("Service") if each["metadata"]["name"] == "front")
+    assert kept["spec"]["ports"] == [{"name": "http", "port": 80, "protocol": "TCP", "nodePort": 30080}]
+    assert kept["spec"]["externalIPs"] == ["198.51.100.7"]
+    assert kept["status"] == {"loadBalancer": {"ingress": [{"ip": "203.0.113.5", "ipMode": "Proxy"}]}}
+    assert cluster.node_ports["node_port"].tolist() == [30080]
+
+
 def test_an_endpoint_slice_of_a_wrong_shape_is_named() -> None:
     wrong = {
         "apiVersion": "discovery.k8s.io/v1",
