@@ -191,7 +191,7 @@ def read_azure(cluster: Cluster) -> _Found:
 
     Returns
     -------
-    AzureOverlay, Elsewhere or None
+    AzureOverlay, AzureSubnet, Elsewhere or None
         None where Azure CNI does not run; kubenet on AKS is host-local on podCIDRs.
     list of (severity, rule, object, message)
         What is unsound and what is missing.
@@ -224,15 +224,18 @@ def read_azure(cluster: Cluster) -> _Found:
         overlay.add_ranges({family: columns[family] for family in families})
         occupy_pods(cluster, overlay)
         return overlay, findings
-    held = _azure_holds(cluster, configs)
-    what = "the batches that nodes hold" if held else "neither subnets nor what nodes hold of them"
+    subnet, found = azure.read_subnet(configs, names=cluster.nodes["name"].tolist())
+    if subnet is not None:
+        occupy_pods(cluster, subnet)
+        text = "a subnet is counted as the nodes of this dump hold it; what others hold in it no object says"
+        return subnet, [*findings, *found, ("info", "azure-subnet-of-others", "Cluster", text)]
     text = (
-        f"pods get addresses of a subnet of the virtual network from Azure CNI, not of podCIDRs; the dump has {what}"
-        "; read NodeNetworkConfigs (kubectl get nodenetworkconfigs -A -o json) with the dump or by "
-        "dsmodel.cni.azure.read_node, and what is left of the subnet from az network vnet subnet show"
+        "pods get addresses of a subnet of the virtual network from Azure CNI, not of podCIDRs, and the dump has "
+        "neither the subnet nor what nodes hold of it; read NodeNetworkConfigs (kubectl get nodenetworkconfigs -A -o "
+        "json) with the dump or by dsmodel.cni.azure.read_node, and model a node subnet by dsmodel.cni.AzureSubnet"
     )
     findings.append(("info", "azure-state-not-in-dump", "Cluster", text))
-    return _elsewhere(cluster, azure.PROVENANCE, held), findings
+    return _elsewhere(cluster, azure.PROVENANCE), findings
 
 
 def _azure_kind(labels: Mapping[str, str]) -> str:
@@ -240,24 +243,6 @@ def _azure_kind(labels: Mapping[str, str]) -> str:
     if labels.get(_AZURE_OVERLAY) == "true":
         return "overlay"
     return labels.get(_AZURE_NETWORK, "")
-
-
-def _azure_holds(cluster: Cluster, configs: Iterable[Mapping[str, Any]]) -> dict[IPFamily, NDArray[np.int64]]:
-    """Count the addresses that NodeNetworkConfigs give to nodes, and those that pods show."""
-    by_name = {_name(each): each for each in configs}
-    texts: list[tuple[list[str], int]] = []
-    for name in cluster.nodes["name"].tolist():
-        config = by_name.get(name, {})
-        returned = set((config.get("spec") or {}).get("ipsNotInUse") or ())
-        entries = [
-            entry
-            for container in (config.get("status") or {}).get("networkContainers") or ()
-            for entry in container.get("ipAssignments") or ()
-        ]
-        texts.append(
-            ([str(entry.get("ip", "")) for entry in entries], len([e for e in entries if e.get("name") in returned]))
-        )
-    return _held(cluster, texts)
 
 
 # Cilium on a cloud -------------------------------------------------------------------------------------------------

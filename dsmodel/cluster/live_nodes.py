@@ -18,6 +18,7 @@ from dsmodel.addresses.arrays import addresses_in
 from dsmodel.addresses.cidr import IPFamily
 from dsmodel.addresses.text import format_addresses
 from dsmodel.cluster.checks.rules import ENDS
+from dsmodel.cni.azure import AzureSubnet
 from dsmodel.cni.cilium import MultiPool
 from dsmodel.cni.node_ranges import pod_cidr_columns
 from dsmodel.cni.range_plugin import RangePlugin
@@ -84,14 +85,14 @@ def occupy_pods(cluster: Cluster, plugin: NetworkPlugin) -> None:
     cluster : Cluster
         Whose pods.
     plugin : NetworkPlugin
-        One with ranges of nodes, with the nodes of the table; for others nothing happens.
+        One with ranges or addresses of nodes, with the nodes of the table; for others nothing happens.
 
     Raises
     ------
     None
         What lies outside changes nothing.
     """
-    if not isinstance(plugin, RangePlugin | MultiPool):
+    if not isinstance(plugin, RangePlugin | MultiPool | AzureSubnet):
         return
     pods = cluster.pods
     for family in plugin.ip_families:

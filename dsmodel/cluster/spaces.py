@@ -4,7 +4,7 @@ Promises the plugin's own state, in equal units: ranges and blocks that nodes ha
 that is marked and that no node has is there too; so are blocks a plugin skips and reservations.
 
 What it does not know: pools of Kubernetes and of host-local, whose state is in the cluster, and Flannel's etcd leases
-of other clusters. Of AWS it has the subnet, not what others keep in it.
+of other clusters. Of AWS and Azure it has the subnet, not what others keep in it.
 
 Sources: those of the plugins.
 """
@@ -33,6 +33,7 @@ from dsmodel.addresses.space import aggregate, blocks_between, gaps
 from dsmodel.cni.antrea import AntreaIPPool
 from dsmodel.cni.aws import AwsVpcCni
 from dsmodel.cni.aws.plugin import RESERVED_FIRST, RESERVED_LAST
+from dsmodel.cni.azure import AzureSubnet
 from dsmodel.cni.calico import Calico
 from dsmodel.cni.calico.blocks import COOLING, RESERVED, UNKNOWN
 from dsmodel.cni.cilium import Cilium, MultiPool
@@ -164,6 +165,8 @@ def held_blocks(plugin: NetworkPlugin, family: IPFamily) -> HeldBlocks:
         return HeldBlocks(ranges.bases, ranges.prefix_lengths, plugin.owners[family])
     if isinstance(plugin, AwsVpcCni) and family is IPFamily.IPV4:
         return HeldBlocks(*plugin.holdings())
+    if isinstance(plugin, AzureSubnet):
+        return HeldBlocks(*plugin.holdings(family))
     if family not in plugin.node_ranges:
         return HeldBlocks(empty(0, family), np.zeros(0, np.uint8), np.zeros(0, np.int64))
     bases, lengths = plugin.node_ranges[family]
@@ -203,7 +206,9 @@ def plugin_spaces(plugin: NetworkPlugin) -> Iterator[Space]:
     if isinstance(plugin, Calico):
         yield from (_calico_addresses(*pool) for pool in _pools(plugin, "addresses"))
     if isinstance(plugin, AwsVpcCni):
-        yield _subnet(plugin)
+        yield _subnet(plugin, plugin.subnet, plugin.pool.addresses(plugin.pool.used_offsets()))
+    if isinstance(plugin, AzureSubnet):
+        yield from (_subnet(plugin, cidr, plugin.taken(cidr.family)) for cidr in plugin.cidrs)
     if isinstance(plugin, RangePlugin | MultiPool):
         for ranges in plugin.ranges.values():
             yield from _range_addresses(f"{name}: node ranges", ranges)
@@ -390,10 +395,9 @@ def _calico_addresses(line: PoolUsage, table: BlockTable, number: int) -> Space:
     )
 
 
-def _subnet(plugin: AwsVpcCni) -> Space:
+def _subnet(plugin: AwsVpcCni | AzureSubnet, subnet: Cidr, taken: NDArray[Any]) -> Space:
     """Tell of a subnet which addresses nodes hold, warm ones and those of interfaces included."""
-    subnet, pool = plugin.subnet, plugin.pool
-    line = next(each for each in plugin.usage() if each.unit == "subnet addresses")
+    line = next(each for each in plugin.usage() if each.unit == "subnet addresses" and each.cidrs == (subnet,))
     kept = [subnet.first + offset for offset in range(RESERVED_FIRST)]
     kept += [subnet.last - offset for offset in range(RESERVED_LAST)]
     return Space(
@@ -402,7 +406,7 @@ def _subnet(plugin: AwsVpcCni) -> Space:
         from_integers([subnet.first], family=subnet.family),
         subnet.prefix_length,
         subnet.family.bits,
-        pool.addresses(pool.used_offsets()),
+        taken,
         from_integers(kept, family=subnet.family),
         line.usable,
         line.used,

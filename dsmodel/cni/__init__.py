@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dsmodel.cni.antrea import Antrea, AntreaIPPool
 from dsmodel.cni.aws import AwsVpcCni
-from dsmodel.cni.azure import AzureOverlay
+from dsmodel.cni.azure import AzureOverlay, AzureSubnet
 from dsmodel.cni.calico import Calico
 from dsmodel.cni.cilium import Cilium, MultiPool
 from dsmodel.cni.contract import NetworkPlugin, Placement, PoolUsage, Provenance
@@ -24,6 +24,7 @@ __all__ = [
     "AntreaIPPool",
     "AwsVpcCni",
     "AzureOverlay",
+    "AzureSubnet",
     "Calico",
     "Cilium",
     "Flannel",

@@ -9,7 +9,7 @@ import pytest
 
 import dsmodel as ds
 from dsmodel.addresses.cidr import Cidr, IPFamily
-from dsmodel.cni import GKE, AzureOverlay, Calico, Cilium
+from dsmodel.cni import GKE, AzureOverlay, AzureSubnet, Calico, Cilium
 from dsmodel.cni.elsewhere import Elsewhere
 from dsmodel.reports import start_up
 
@@ -348,18 +348,34 @@ def test_aks_overlay_by_its_label(read: Callable[..., Cluster]) -> None:
 
 
 def test_aks_counts_the_batches_that_nodes_hold(read: Callable[..., Cluster]) -> None:
-    """Of 16 addresses two are on pods and one on its way back; the subnet itself nobody shows."""
+    """Of 16 addresses two are on pods and one is on its way back to the subnet; one more is the container's own."""
     batch = [f"10.241.0.{last}" for last in range(5, 21)]
     cluster = read(
         aks_node(0, podnetwork_type="vnet"),
+        aks_node(1, podnetwork_type="vnet"),
         network_config("aks-nodepool1-0", *batch, returned=1),
         pod("a", "aks-nodepool1-0", "10.241.0.7"),
         pod("b", "aks-nodepool1-0", "10.241.0.9"),
     )
-    assert isinstance(cluster.network_plugin, Elsewhere)
-    assert set(rules(cluster)) == {"azure-state-not-in-dump"}
-    frame = ds.reports.utilization(cluster).set_index("pool").loc["pod addresses"]
-    assert (frame["usable"], frame["used"], frame["free"], frame["cooling"]) == (16, 2, 13, 1)
+    assert isinstance(cluster.network_plugin, AzureSubnet)
+    assert set(rules(cluster)) == {"azure-subnet-of-others"}
+    frame = ds.reports.utilization(cluster).set_index("pool")
+    assert frame.loc["pod addresses", ["usable", "used", "seen_on_pods"]].tolist() == [15, 2, 2]
+    assert frame.loc["subnet addresses", ["range", "usable", "used"]].tolist() == ["10.241.0.0/16", 65531, 16]
+    assert ds.check(cluster).empty
+    assert ds.verify(cluster)["match_ratio"].eq(1).all()
+    mine = ds.reports.fragmentation(cluster, lengths=[28])
+    assert mine[mine["pool"] == "subnet addresses"]["free"].tolist() == [65515]
+    # a node that had nothing fetches a batch for its first pod, and 20 pods on the other take a second one
+    assert cluster.add_pods([1, *[0] * 20]).granted == 21
+    assert ds.reports.utilization(cluster).set_index("pool").loc["subnet addresses", "used"] == 48
+
+
+def test_addresses_of_another_subnet_count_nowhere(read: Callable[..., Cluster]) -> None:
+    cluster = read(aks_node(0), network_config("aks-nodepool1-0", "10.241.0.5", "10.9.0.5", "10.241.0.5"))
+    assert rules(cluster)["azure-address-outside-subnet"] == "Cluster"
+    told = next(text for _, rule, _, text in cluster.plugin_findings if rule == "azure-address-outside-subnet")
+    assert told.startswith("2 addresses")
 
 
 def test_aks_node_subnet_and_kubenet(read: Callable[..., Cluster]) -> None:

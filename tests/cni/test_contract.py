@@ -14,6 +14,7 @@ from dsmodel.cni import (
     AntreaIPPool,
     AwsVpcCni,
     AzureOverlay,
+    AzureSubnet,
     Calico,
     Cilium,
     Flannel,
@@ -26,6 +27,7 @@ from dsmodel.cni import (
     WhereaboutsSlices,
 )
 from dsmodel.cni.aws import Interfaces, WarmTargets
+from dsmodel.cni.azure import Scaler
 from dsmodel.cni.calico import IPPool
 from dsmodel.cni.cilium import ClusterPool
 from dsmodel.cni.contract import JoiningNodes, NetworkPlugin, Placement, PodCidrRole, node_rows
@@ -69,6 +71,8 @@ PLUGINS: dict[str, Callable[[], NetworkPlugin]] = {
         Cidr("10.0.0.0/20"), interfaces=Interfaces(8, 30), targets=WarmTargets(prefixes=True)
     ),
     "azure overlay": lambda: AzureOverlay(FAMILIES),
+    "azure node subnet": lambda: AzureSubnet([Cidr("10.0.0.0/16"), Cidr("fd00::/64")], max_pods=110),
+    "azure pod subnet": lambda: AzureSubnet([Cidr("10.0.0.0/16")], scaler=Scaler()),
     "gke": lambda: GKE([Cidr("10.4.0.0/16")], ipv6_subnet=Cidr("fd00::/64"), dataplane="v2"),
     "whereabouts": lambda: Whereabouts(read_ranges({"ipRanges": [{"range": "10.0.0.0/16"}, {"range": "fd00::/64"}]})),
     "whereabouts slices": lambda: WhereaboutsSlices(Cidr("10.0.0.0/16"), 24),
