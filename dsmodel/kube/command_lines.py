@@ -11,23 +11,24 @@ Sources: ``github.com/spf13/pflag``; ``k8s.io/component-base/cli/flag``; ``k8s.i
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dsmodel.errors import InvalidConfig
+from dsmodel.errors import InvalidConfig, InvalidInput
 from dsmodel.kube.versions import GATES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from dsmodel.kube.versions import KubeVersion
 
-__all__ = ["CommandLine", "Finding", "parse_command_line"]
+__all__ = ["CommandLine", "Finding", "parse_command_line", "words_of"]
 
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
 _TRUE = {"1", "t", "T", "TRUE", "true", "True"}
 _FALSE = {"0", "f", "F", "FALSE", "false", "False"}
+_ALIKE = 0.88  # of difflib: a letter or two of a flag's name are wrong
 _GROUP_GATES = {"AllAlpha", "AllBeta"}
 
 
@@ -336,7 +337,8 @@ def parse_command_line(
     component : str
         Its name; the same word as the first argument is skipped.
     flags : iterable of str
-        ``--name=value``, ``--name value`` as two items, or ``--name`` for a boolean; underscores read as dashes.
+        ``--name=value``, ``--name value`` as two items, or ``--name`` for a boolean; underscores read as dashes. What
+        is no flag of the component, and is spelled almost as one that has a rule, is a warning.
     kube_version : KubeVersion
         Its version.
     known : mapping of str to str, optional
@@ -349,8 +351,8 @@ def parse_command_line(
 
     Raises
     ------
-    None
-        Everything odd is a finding.
+    InvalidInput
+        Not a list of words: one text, a mapping, a number. All else that is odd is a finding.
 
     Examples
     --------
@@ -360,7 +362,7 @@ def parse_command_line(
     ({'max-pods': '110'}, 'flag-repeated')
     """
     line = CommandLine(component, kube_version)
-    items = [str(item) for item in flags]
+    items = words_of(component, flags)
     place = 1 if items and items[0].rsplit("/", 1)[-1] == component else 0
     while place < len(items):
         item = items[place]
@@ -380,10 +382,51 @@ def parse_command_line(
     return line
 
 
+def words_of(component: str, flags: Iterable[str]) -> list[str]:
+    """Read a component's flags as words.
+
+    Parameters
+    ----------
+    component : str
+        For the message.
+    flags : iterable of str
+        Its flags.
+
+    Returns
+    -------
+    list of str
+        Each as text.
+
+    Raises
+    ------
+    InvalidInput
+        One text, a mapping, or nothing that can be gone through.
+
+    Examples
+    --------
+    >>> words_of("kubelet", ("--max-pods", 250))
+    ['--max-pods', '250']
+    >>> words_of("kubelet", "--max-pods=250")
+    Traceback (most recent call last):
+    dsmodel.errors.InvalidInput: flags of kubelet: got a str; give a list of words such as '--name=value', as \
+shlex.split makes of a line
+    """
+    if isinstance(flags, str | bytes | Mapping) or not isinstance(flags, Iterable):
+        raise InvalidInput(
+            f"flags of {component}: got a {type(flags).__name__}; give a list of words such as '--name=value', as "
+            "shlex.split makes of a line"
+        )
+    return [str(item) for item in flags]
+
+
 def _keep(line: CommandLine, name: str, value: str, *, known: Mapping[str, str] | None) -> None:
     """Keep one flag, noting what is odd about it."""
     if known is not None and name not in known:
-        if name not in line.values:
+        meant = difflib.get_close_matches(name, [*known], n=1, cutoff=_ALIKE)
+        if meant and name not in line.values:
+            words = f"--{name} is no flag of {line.component}, which does not start with an unknown one"
+            line.find("warning", "flag-misspelled", words, flag=name, fix=f"write --{meant[0]}", source="pflag")
+        elif name not in line.values:
             words = f"--{name} has no rule here and was not looked at"
             line.find("note", "flag-not-modelled", words, flag=name, fix="judge it by hand")
     elif name in line.values and name == "feature-gates":

@@ -10,13 +10,14 @@ Sources: see `dsmodel.kube.apiserver_flags`, `controller_flags`, `kubelet_flags`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
-from dsmodel.errors import InvalidConfig
+from dsmodel.errors import InvalidConfig, InvalidInput
 from dsmodel.kube.apiserver_flags import APISERVER_FLAGS, DEFAULT_SERVICE_RANGE, judge_apiserver
 from dsmodel.kube.cluster_cidrs import MaskFlags, effective_masks, judge_cidrs, judge_services
-from dsmodel.kube.command_lines import CommandLine, Finding, parse_command_line
+from dsmodel.kube.command_lines import CommandLine, Finding, parse_command_line, words_of
 from dsmodel.kube.config import DEFAULT_MAX_PODS, ClusterConfig, parse_port_range
 from dsmodel.kube.controller_flags import CONTROLLER_FLAGS, judge_controller_manager
 from dsmodel.kube.kubelet_flags import KUBELET_FLAGS, judge_kubelet
@@ -24,13 +25,13 @@ from dsmodel.kube.proxy_flags import PROXY_FLAGS, judge_proxy
 from dsmodel.kube.versions import NEWEST, KubeVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     import pandas as pd
 
     from dsmodel.addresses.cidr import IPFamily
 
-__all__ = ["COMPONENTS", "check_flags", "config_from_flags", "findings_frame", "judge_flags"]
+__all__ = ["COMPONENTS", "check_flags", "config_from_flags", "findings_frame", "flags_by_component", "judge_flags"]
 
 COMPONENTS: dict[str, tuple[dict[str, str], Callable[[CommandLine], None]]] = {
     "kube-apiserver": (APISERVER_FLAGS, judge_apiserver),
@@ -181,7 +182,7 @@ def config_from_flags(
     (True, 'flag --cluster-cidr of kube-controller-manager')
     """
     version, origins = KubeVersion(kube_version), origins or {}
-    lines = {component: judge_flags(component, given, version) for component, given in flags.items()}
+    lines = {c: judge_flags(c, given, version) for c, given in flags_by_component(flags).items()}
     for line in lines.values():
         fatal = next((finding for finding in line.findings if finding.severity == "fatal"), None)
         if fatal:
@@ -215,6 +216,37 @@ def config_from_flags(
             "max_pods": pods_why,
         },
     )
+
+
+def flags_by_component(flags: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    """Read flags of several components.
+
+    Parameters
+    ----------
+    flags : mapping of str to iterable of str
+        Component to its flags.
+
+    Returns
+    -------
+    dict of str to list of str
+        The same, to be gone through more than once.
+
+    Raises
+    ------
+    InvalidInput
+        Not a mapping, or not lists of words.
+
+    Examples
+    --------
+    >>> flags_by_component({"kubelet": iter(["--max-pods=250"])})
+    {'kubelet': ['--max-pods=250']}
+    """
+    if not isinstance(flags, Mapping):
+        raise InvalidInput(
+            f"flags of type {type(flags).__name__}: give a mapping such as {{'kubelet': ['--max-pods=250']}}, or a "
+            "ClusterConfig"
+        )
+    return {component: words_of(component, given) for component, given in flags.items()}
 
 
 def _first_given(

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dsmodel.addresses.cidr import Cidr, IPFamily
-from dsmodel.errors import InvalidConfig, UnsupportedVersion
-from dsmodel.kube import check_flags, config_from_flags
+from dsmodel.errors import InvalidConfig, InvalidInput, UnsupportedVersion
+from dsmodel.kube import check_config, check_flags, config_from_flags
 from dsmodel.kube.flags import COMPONENTS
 
 COLUMNS = ["component", "flag", "rule", "severity", "message", "fix", "source"]
@@ -57,6 +57,53 @@ def test_unknown_components_and_versions_are_errors() -> None:
         check_flags("kube-scheduler", [])
     with pytest.raises(UnsupportedVersion, match="outside the modelled window"):
         check_flags(SERVER, [], kube_version="1.40")
+
+
+@pytest.mark.parametrize(
+    ("component", "flag", "meant"),
+    [
+        (MANAGER, "--cluster-cider=10.0.0.0/8", "--cluster-cidr"),
+        (MANAGER, "--node-cidr-mask-size-ip4=24", "--node-cidr-mask-size-ipv4"),
+        (SERVER, "--service-cluster-ip-ranges=10.0.0.0/16", "--service-cluster-ip-range"),
+        ("kubelet", "--node-ips=10.0.0.1", "--node-ip"),
+        ("kube-proxy", "--detect-localmode=NodeCIDR", "--detect-local-mode"),
+    ],
+)
+def test_a_misspelled_flag_names_the_one_that_was_meant(component: str, flag: str, meant: str) -> None:
+    frame = check_flags(component, [flag]).query("rule == 'flag-misspelled'")
+    assert frame[["severity", "fix"]].to_numpy().tolist() == [["warning", f"write {meant}"]]
+
+
+@pytest.mark.parametrize(
+    ("component", "name"),
+    [
+        (SERVER, "secure-port"),
+        (SERVER, "external-hostname"),
+        (MANAGER, "cluster-name"),
+        (MANAGER, "node-monitor-period"),
+        ("kubelet", "cni-cache-dir"),
+        ("kubelet", "pods-per-core"),
+        ("kubelet", "cluster-domain"),
+        ("kube-proxy", "bind-address-hard-fail"),
+        ("kube-proxy", "iptables-masquerade-bit"),
+    ],
+)
+def test_flags_that_exist_are_not_called_misspelled(component: str, name: str) -> None:
+    assert ("note", "flag-not-modelled") in found(component, f"--{name}=1")
+
+
+@pytest.mark.parametrize("flags", ["--max-pods=5", b"--max-pods=5", {"max-pods": 5}, None, 7])
+def test_what_is_no_list_of_words_is_refused_with_the_way_out(flags: object) -> None:
+    for call in (
+        lambda: check_flags("kubelet", flags),  # type: ignore[arg-type]
+        lambda: check_config({"kubelet": flags}),  # type: ignore[dict-item]
+        lambda: config_from_flags({"kubelet": flags}),  # type: ignore[dict-item]
+    ):
+        with pytest.raises(InvalidInput, match=r"flags of kubelet: got a .*; give a list of words"):
+            call()
+    for wrong in ([], "kubelet", None, 3):
+        with pytest.raises(InvalidInput, match="give a mapping such as"):
+            check_config(wrong)  # type: ignore[arg-type]
 
 
 @given(st.sampled_from(list(COMPONENTS)), st.data())
