@@ -17,7 +17,7 @@ from dsmodel.addresses.arrays import addresses_in
 from dsmodel.addresses.literals import parse_address
 from dsmodel.addresses.text import format_addresses
 from dsmodel.cluster.checks.rules import ENDS
-from dsmodel.graph.failures import failed
+from dsmodel.graph.failures import check_names, failed
 from dsmodel.graph.paths.decisions import Seen
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ def allowed_sources(paths: Paths, *, failures: Sequence[str] | None = None) -> p
 
     Raises
     ------
-    None
-        What never arrives has no rows.
+    InvalidInput
+        A failure of something that there is not. What never arrives has no rows.
 
     Examples
     --------
@@ -69,6 +69,7 @@ def allowed_sources(paths: Paths, *, failures: Sequence[str] | None = None) -> p
       ip_family        source owner  pods
     0      IPv4  198.51.100.9   NAT   120
     """
+    check_names(paths, failures or ())
     found: dict[tuple[int, str], tuple[str, int, str]] = {}
     for when, state in _states(paths, failures):
         for family in state.halves:

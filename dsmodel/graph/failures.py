@@ -9,21 +9,27 @@ endpoints on a node with the node.
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dsmodel.addresses.literals import parse_address
+from dsmodel.errors import InvalidAddress, InvalidInput
 from dsmodel.graph.flows import Verdict
 from dsmodel.graph.paths.changes import difference, kind_of_change
 from dsmodel.graph.paths.decisions import Cause
 from dsmodel.graph.paths.resolution import Paths, resolve
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
 
     from dsmodel.addresses.cidr import IPFamily
+    from dsmodel.graph.network import NAT64, BorderNAT
 
-__all__ = ["OUTCOMES", "blast_radius", "failed", "losses"]
+__all__ = ["OUTCOMES", "blast_radius", "check_names", "failed", "losses"]
 
 OUTCOMES = {
     Verdict.DROPPED_NO_GATEWAY: "dropped",
@@ -71,6 +77,56 @@ def failed(paths: Paths, *names: str) -> Paths:
     return resolve(paths.cluster, list(paths.destinations), network=network, pods=paths.pods)
 
 
+def check_names(paths: Paths, names: Iterable[str]) -> None:
+    """Refuse to let something fail that there is not.
+
+    Parameters
+    ----------
+    paths : Paths
+        Of the network and cluster that have it.
+    names : iterable of str
+        As `failed` takes them. An address is taken as it is.
+
+    Raises
+    ------
+    InvalidInput
+        Neither a node, a zone, a translator, a policy, a pod nor a way out of a gateway is called so; the message names
+        those that are written alike.
+
+    Examples
+    --------
+    >>> from dsmodel.cluster.examples import kubeadm_dual_stack
+    >>> from dsmodel.graph.network import Network
+    >>> check_names(resolve(kubeadm_dual_stack(), network=Network(masquerades=())), ["Node/node1"])
+    Traceback (most recent call last):
+    dsmodel.errors.InvalidInput: nothing is called 'Node/node1'; did you mean Node/node-1, Node/node-5, Node/node-4?
+    """
+    asked = list(names)
+    network, table = paths.network, paths.cluster
+    nodes = [str(name) for name in table.nodes["name"].tolist()]
+    nats: list[BorderNAT | NAT64] = [nat for held in network.border.values() for nat in held]
+    known = {*nodes, *(f"Node/{name}" for name in nodes)}
+    known |= {f"Zone/{zone}" for zone in set(table.nodes["zone"].tolist())}
+    known |= {each.title for each in (*nats, *(network.nat64 or ()), *network.gateways)}
+    known |= {leave.name for half in paths.halves.values() for made in half.decisions for leave in made.exits}
+    if any(each.startswith("Pod/") for each in asked):
+        pods = zip(table.pods["namespace"].tolist(), table.pods["name"].tolist(), strict=True)
+        known |= {f"Pod/{namespace}/{name}" for namespace, name in pods}
+    for each in asked:
+        if each in known or _is_address(each):
+            continue
+        alike = difflib.get_close_matches(each, sorted(known), cutoff=0.75)
+        raise InvalidInput(f"nothing is called {each!r}" + (f"; did you mean {', '.join(alike)}?" if alike else ""))
+
+
+def _is_address(name: str) -> bool:
+    try:
+        parse_address(name)
+    except InvalidAddress:
+        return False
+    return True
+
+
 def blast_radius(paths: Paths, *names: str) -> pd.DataFrame:
     """Say what changes when something goes down.
 
@@ -89,8 +145,8 @@ def blast_radius(paths: Paths, *names: str) -> pd.DataFrame:
 
     Raises
     ------
-    None
-        What is called by no such name changes nothing.
+    InvalidInput
+        Nothing is called so.
 
     Examples
     --------
@@ -105,6 +161,7 @@ def blast_radius(paths: Paths, *names: str) -> pd.DataFrame:
                no route              101
     Name: pods, dtype: int64
     """
+    check_names(paths, names)
     after = failed(paths, *names)
     frame = difference(paths, after)
     own = {made.reason for half in after.halves.values() for made in half.decisions if made.cause is Cause.NODE_DOWN}

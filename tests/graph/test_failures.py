@@ -32,7 +32,6 @@ CASES = [
     ("Zone/x", {}, {("down with its node", 2)}),
     ("Zone/y", {"border": [NATS[0], NATS[1]]}, {("down with its node", 1)}),
     ("Node/c", {}, {("down with its node", 1)}),
-    ("Node/nobody", {}, set()),
     ("c", {"gateways": [EgressGateway(name="g", selects=Selection.of("shop"), nodes=("c", "a"))]},
      {("moved", 2), ("down with its node", 1)}),
     ("198.51.100.1", {}, set()),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dsmodel import reports
 from dsmodel.errors import InvalidInput
+from dsmodel.graph.failures import blast_radius
 from dsmodel.graph.gateways import EgressGateway, Selection
 from dsmodel.graph.masquerade import Calico, CalicoPool, Cilium, KubeProxy, MasqueradeAgent
 from dsmodel.graph.network import NAT64, BorderNAT, Network
@@ -234,9 +235,31 @@ class TestFailures:
         ]
 
     def test_what_nothing_depends_on_has_no_rows(self, cluster):
-        frame = reports.egress_failures(cluster, network=network(), failures=["Node/gw-2", "NAT/none"])
+        frame = reports.egress_failures(cluster, network=network(), failures=["Node/gw-2", "2001:db8::77"])
         assert tuple(frame) == outages.COLUMNS
         assert len(frame) == 0
+
+    @pytest.mark.parametrize(
+        ("name", "words"),
+        [
+            ("Node/gw2", "nothing is called 'Node/gw2'; did you mean Node/gw-2"),
+            ("NAT/none", "nothing is called 'NAT/none'"),
+            ("Zone/a", "nothing is called 'Zone/a'"),
+            ("Pod/shop/none", "nothing is called 'Pod/shop/none'"),
+            ("", "nothing is called ''"),
+        ],
+    )
+    def test_what_is_not_there_cannot_fail(self, cluster, name, words):
+        for ask in (reports.egress_failures, reports.allow_list):
+            with pytest.raises(InvalidInput, match=words):
+                ask(cluster, network=network(), failures=[name])
+        with pytest.raises(InvalidInput, match=words):
+            blast_radius(resolve(cluster, "internet", network=network()), name)
+
+    def test_what_is_there_may_be_called_in_every_way(self, cluster):
+        known = network(gateways=[gateway(nodes=("gw-1",))])
+        names = ["gw-1", "Node/gw-1", "EgressGateway/g", "NAT/v4", "Pod/shop/cart", "10.0.0.4", "Zone/zone-a"]
+        assert len(reports.egress_failures(cluster, PARTNER, network=known, failures=names))
 
 
 class TestAllowList:

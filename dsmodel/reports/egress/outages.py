@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from dsmodel.graph.failures import failed
+from dsmodel.graph.failures import check_names, failed
 from dsmodel.graph.paths.changes import kind_of_change
 from dsmodel.graph.paths.decisions import Cause, Decision
 from dsmodel.progress import progress
@@ -81,7 +81,7 @@ def egress_failures(
     Raises
     ------
     InvalidInput
-        A destination that is none.
+        A destination that is none; a failure of something that there is not.
 
     Examples
     --------
@@ -99,6 +99,7 @@ def egress_failures(
     """
     paths = paths_of(cluster, destinations, network)
     names = elements_of(paths) if failures is None else tuple(dict.fromkeys(failures))
+    check_names(paths, failures or ())
     rows: list[tuple[Any, ...]] = []
     with progress("failing", total=len(names)) as advance:
         for name in names:

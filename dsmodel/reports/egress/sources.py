@@ -71,7 +71,7 @@ def allow_list(
     Raises
     ------
     InvalidInput
-        A destination that is none.
+        A destination that is none; a failure of something that there is not.
 
     Examples
     --------
