@@ -77,6 +77,7 @@ def _takes_demand(command: Callable[..., None]) -> Callable[..., None]:
         takes_span("history-"),
         click.option("--by", multiple=True, type=click.Choice(_AXES), help="Fit these parts of history by themselves."),
         click.option("--shape", type=shapes, default="linear", show_default=True, help="What history is fitted with."),
+        click.option("--season", type=click.Choice(["weekly", "yearly"]), help="Look for it in history."),
         click.option("--start", metavar="DATE", help="Day of the dump.  [default: end of the history, else today]"),
         click.option("--horizon", default="3y", show_default=True, metavar="SPAN", help="90d, 26w, 18mo, 3y, a date."),
     )
@@ -149,7 +150,7 @@ def _demand(asked: dict[str, Any]) -> tuple[Scenario, pd.DataFrame]:
     demands: list[Demand] = []
     if asked["history"] is not None:
         history = history_of((asked["history"],), asked)
-        fitted = fit(history, start=start, shape=asked["shape"], by=asked["by"])
+        fitted = fit(history, start=start, shape=asked["shape"], by=asked["by"], season=asked["season"] or "")
         found = pd.concat([pd.DataFrame(history.attrs["findings"], columns=found.columns), fitted.findings])
         start = fitted.scenario.start
         demands += fitted.scenario.demands

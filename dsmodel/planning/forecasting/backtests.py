@@ -10,7 +10,7 @@ What it does not know: pools; it judges demand, not capacity.
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -42,10 +42,9 @@ def back_test(
     history: pd.DataFrame,
     *,
     held_back_ratio: float = 0.3,
-    shape: str = "linear",
-    robust: bool = False,
     by: str | Sequence[str] = (),
     rng: np.random.Generator | None = None,
+    **fitting: Any,
 ) -> pd.DataFrame:
     """Tell how well the late part of a history lies in the bands that its early part gives.
 
@@ -55,10 +54,12 @@ def back_test(
         As of `fit`.
     held_back_ratio : float, default 0.3
         Share of each series' time that is held back, between 0 and 1.
-    shape, robust, by : str, bool, str or sequence of str
+    by : str or sequence of str, optional
         As of `fit`.
     rng : numpy.random.Generator, optional
         Decides; without one, always the same.
+    **fitting : object
+        ``shape``, ``robust`` and ``season``, as of `fit`.
 
     Returns
     -------
@@ -70,7 +71,7 @@ def back_test(
     Raises
     ------
     InvalidInput
-        If the frame cannot be read, the share is not between 0 and 1, or the shape is unknown.
+        If the frame cannot be read, the share is not between 0 and 1, or shape or season is unknown.
 
     Examples
     --------
@@ -82,17 +83,16 @@ def back_test(
     """
     if not 0 < held_back_ratio < 1:
         raise InvalidInput(f"held_back_ratio={held_back_ratio}: is between 0 and 1, both excluded")
+    shape = fitting.setdefault("shape", "linear")
     if shape not in SHAPES:
         raise InvalidInput(f"shape={shape!r}: is one of {', '.join(SHAPES)}")
     generator = rng if rng is not None else np.random.default_rng(_SEED)
     series, _ = series_of(history, axes_of(by))
-    rows = [_judged(each, held_back_ratio, shape=shape, robust=robust, rng=generator) for each in series]
+    rows = [_judged(each, held_back_ratio, rng=generator, **fitting) for each in series]
     return pd.DataFrame(rows)
 
 
-def _judged(
-    series: Series, held_back_ratio: float, *, shape: str, robust: bool, rng: np.random.Generator
-) -> dict[str, object]:
+def _judged(series: Series, held_back_ratio: float, *, rng: np.random.Generator, **fitting: Any) -> dict[str, object]:
     """Judge one series."""
     first, last = (int(series.days[0]), int(series.days[-1])) if len(series.days) else (0, 0)
     split = last - round((last - first) * held_back_ratio)
@@ -108,7 +108,7 @@ def _judged(
             "held back"
         )
         return row | {"why": why}
-    growth, _ = fit_series(early, shape=shape, robust=robust)
+    growth, _ = fit_series(early, **fitting)
     bands = _bands(growth, early, series.days[held], rng=rng)
     values = series.counts[held]
     inside = int(np.count_nonzero((bands[0] <= values) & (values <= bands[2])))

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dsmodel.planning.scenario.seasons import factors
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -87,7 +89,8 @@ def schedule_of(growth: Growth, start: dt.date, *, steps: int, step_days: int = 
     [14.0, 14.0]
     """
     days = steps * step_days
-    season = _season(growth, start, days)
+    first = (start - dt.date(1970, 1, 1)).days + 1
+    season = factors(growth.weekly, growth.yearly, np.arange(first, first + days))
     added, ignored = np.zeros(days, np.int64), 0
     for step in growth.steps:
         first = (step.day - start).days - 1
@@ -113,19 +116,6 @@ def schedule_of(growth: Growth, start: dt.date, *, steps: int, step_days: int = 
         step_days,
         ignored,
     )
-
-
-def _season(growth: Growth, start: dt.date, days: int) -> NDArray[np.float64]:
-    """Give each day's factor; 1 on average over whole weeks and years."""
-    dates = np.datetime64(start, "D") + np.arange(1, days + 1)
-    season = np.ones(days)
-    if growth.weekly:
-        weights = np.array(growth.weekly, np.float64)
-        season *= (weights / weights.mean())[(dates.astype(np.int64) + 3) % 7]  # 1970-01-01 was a Thursday
-    if growth.yearly:
-        weights = np.array(growth.yearly, np.float64)
-        season *= (weights / weights.mean())[dates.astype("datetime64[M]").astype(np.int64) % 12]
-    return season
 
 
 class Population:

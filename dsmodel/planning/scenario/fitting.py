@@ -5,8 +5,8 @@ by least squares, their scatter the spread of a day, and both the error of the r
 proportion to what is there. ``robust`` leaves out increments more than eight robust deviations away, which a migration
 or a reset leaves behind, and names them.
 
-What it does not know: seasons, and why demand was what it was. A series that scatters around a line instead of walking
-gets bands that are too wide, never too narrow. A series that shrinks becomes churn without arrivals.
+What it does not know: seasons unless asked, and why demand was what it was. A series that scatters around a line
+instead of walking gets bands that are too wide, never too narrow. A series that shrinks becomes churn without arrivals.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from dsmodel.planning.scenario.demands import KINDS, Demand, Scenario
 from dsmodel.planning.scenario.growth import Growth
 from dsmodel.planning.scenario.histories import Series, series_of
 from dsmodel.planning.scenario.parts import axes_of
+from dsmodel.planning.scenario.seasons import SEASONS, factors, seasonal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,6 +70,7 @@ def fit(
     shape: str = "linear",
     robust: bool = False,
     by: str | Sequence[str] = (),
+    season: str = "",
 ) -> Fit:
     """Fit demand to history.
 
@@ -85,6 +87,8 @@ def fit(
     by : str or sequence of str, optional
         "node_pool", "zone" or both: let each of these grow by itself, and what lies in none of them apart. Left out,
         the total counts where there is one, as parts that grow together give bands that are too narrow.
+    season : str, default ""
+        "weekly" or "yearly": look for weights of days or months, as `dsmodel.planning.scenario.seasons` does.
 
     Returns
     -------
@@ -125,7 +129,7 @@ def fit(
         raise InvalidInput(f"history: no series to fit ({reasons})")
     growths = []
     for each in known:
-        growth, found = fit_series(each, shape=shape, robust=robust)
+        growth, found = fit_series(each, shape=shape, robust=robust, season=season)
         growths.append(growth)
         trouble += found
     chosen = _chosen(known, growths, axes)
@@ -142,7 +146,9 @@ def fit(
     )
 
 
-def fit_series(series: Series, *, shape: str = "linear", robust: bool = False) -> tuple[Growth, list[Finding]]:
+def fit_series(
+    series: Series, *, shape: str = "linear", robust: bool = False, season: str = ""
+) -> tuple[Growth, list[Finding]]:
     """Fit one series.
 
     Parameters
@@ -153,30 +159,39 @@ def fit_series(series: Series, *, shape: str = "linear", robust: bool = False) -
         As of `fit`.
     robust : bool, default False
         As of `fit`.
+    season : str, default ""
+        As of `fit`.
 
     Returns
     -------
     growth : Growth
-        Rate, its error, spread.
+        Rate, its error, spread, season.
     findings : list of (severity, rule, object, message)
-        Increments left out; a series that shrinks.
+        Increments left out; a series that shrinks; what season there is not.
 
     Raises
     ------
-    None
-        Two days give a rate, without a spread.
+    InvalidInput
+        If the season is another word. Two days give a rate, without a spread.
     """
+    series, weights, trouble = seasonal(series, season)
+    weekly, yearly = (weights if season == each else () for each in SEASONS[1:])
     span, change = np.diff(series.days).astype(np.float64), np.diff(series.counts)
-    level, trouble = series.counts[:-1], []
+    level = series.counts[:-1]
+    sums = np.r_[0.0, np.cumsum(factors(weekly, yearly, np.arange(series.days[0] + 1, series.days[-1] + 1)))]
+    force = np.diff(sums[series.days - series.days[0]]) / span  # of arrivals between two values, 1 without a season
     if robust:
-        kept = _kept(span, change)
+        kept = _kept(span, change - _middle(change, span) * span * (force - 1))
         for place in np.flatnonzero(~kept).tolist():
             day = np.datetime64(int(series.days[place + 1]), "D")
             trouble.append(
                 ("info", "history-step", series.title, f"{change[place]:+,.0f} on {day} is left out of the rate")
             )
-        span, change, level = span[kept], change[kept], level[kept]
-    fits = {name: _least_squares(span, change, level, name) for name in SHAPES[:2]}
+        span, change, level, force = span[kept], change[kept], level[kept], force[kept]
+    fits = {
+        "linear": _least_squares(span, change, force),
+        "exponential": _least_squares(span, change, force * level),
+    }
     name = min(fits, key=lambda each: fits[each][2]) if shape == "best" else shape
     rate, error, spread = fits[name]
     if rate < 0:
@@ -187,16 +202,18 @@ def fit_series(series: Series, *, shape: str = "linear", robust: bool = False) -
         trouble.append(("warning", "history-shrinks", series.title, message))
         lasting = error if name == "linear" else error * mean
         return Growth(leaving_ratio=leaving, spread_per_day=spread, per_day_error=lasting), trouble
-    if name == "linear":
-        return Growth(per_day=rate, per_day_error=error, spread_per_day=spread), trouble
-    return Growth(compound_ratio=min(rate, 1.0), compound_error=error, spread_per_day=spread), trouble
+    growth = (
+        Growth(per_day=rate, per_day_error=error, spread_per_day=spread)
+        if name == "linear"
+        else Growth(compound_ratio=min(rate, 1.0), compound_error=error, spread_per_day=spread)
+    )
+    return growth.with_season(weekly=weekly, yearly=yearly), trouble
 
 
 def _least_squares(
-    span: NDArray[np.float64], change: NDArray[np.float64], level: NDArray[np.float64], shape: str
+    span: NDArray[np.float64], change: NDArray[np.float64], force: NDArray[np.float64]
 ) -> tuple[float, float, float]:
     """Give rate, its standard error, and the standard deviation of a day; variance grows with time."""
-    force = np.ones_like(level) if shape == "linear" else level
     weight = float((force * force * span).sum())
     if not weight:
         return 0.0, 0.0, 0.0
@@ -206,9 +223,14 @@ def _least_squares(
     return rate, spread / weight**0.5, spread
 
 
+def _middle(change: NDArray[np.float64], span: NDArray[np.float64]) -> float:
+    """Give the usual change of a day."""
+    return float(np.median(change / span))
+
+
 def _kept(span: NDArray[np.float64], change: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Tell which increments do not stand far out."""
-    daily = (change - np.median(change / span) * span) / np.sqrt(span)
+    daily = (change - _middle(change, span) * span) / np.sqrt(span)
     deviation = 1.4826 * float(np.median(np.abs(daily - np.median(daily))))
     # where most increments are equal, a robust deviation of 0 would leave everything else out
     return np.abs(daily) <= _OUTLIER * deviation if deviation else np.ones(len(daily), np.bool_)
