@@ -3,7 +3,7 @@
 Promises one row for each thing the task and its end-to-end test look at, with the objects that fail. What only shows
 inside a running Pod or on the wire is a row that says so and names the command.
 
-What it does not know: EndpointSlices and the order of a node's status.addresses, which the tables do not hold.
+What it does not know: the order of a node's status.addresses, which the tables do not hold.
 
 Sources: "Validate IPv4/IPv6 dual-stack" of Kubernetes' documentation; ``test/e2e/network/dual_stack.go``.
 """
@@ -36,6 +36,7 @@ _NAMED: Final = 3  # offenders that are named
 _RUNNING: Final = 2
 _SINGLE, _PREFER, _REQUIRE = 1, 2, 3
 _LOAD_BALANCER, _EXTERNAL_NAME = 3, 4
+_SERVICE_NAME: Final = "kubernetes.io/service-name"
 # what a dump cannot show: check, how to see it
 _BY_HAND: Final = (
     (
@@ -44,7 +45,6 @@ _BY_HAND: Final = (
     ),
     ("/etc/hosts of a Pod holds both addresses", "run cat /etc/hosts in a Pod"),
     ("Pods reach each other in each family", "run ping and curl between two Pods, once a family"),
-    ("a dual-stack Service has one EndpointSlice a family", "kubectl get endpointslices: dumps of them are not read"),
     ("node ports answer on node addresses of both families", "curl an address of each family of a node"),
     ("DNS answers A and AAAA for dual-stack Services", "run nslookup in a Pod"),
 )
@@ -76,7 +76,7 @@ def dual_stack_validation(cluster: Cluster) -> pd.DataFrame:
     >>> frame.loc[frame["result"] == "fails", "check"].tolist()
     []
     """
-    rows = [*_preconditions(cluster), *_nodes(cluster), *_pods(cluster), *_services(cluster)]
+    rows = [*_preconditions(cluster), *_nodes(cluster), *_pods(cluster), *_services(cluster), _endpoints(cluster)]
     rows += [_row(check, 0, (), f"not in a dump: {way}") for check, way in _BY_HAND]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(
         {name: "int64" if name in {"tested", "count"} else "str" for name in COLUMNS}
@@ -124,7 +124,8 @@ def _preconditions(cluster: Cluster) -> Iterator[dict[str, Any]]:
         yield _row(check, 1, missing, why)
     both = blocks and services and len(blocks) == len(services)
     why = f"cluster CIDRs are {','.join(blocks) or 'none'}, service ranges {','.join(services) or 'none'}"
-    yield _row("cluster CIDRs and service ranges have one order", int(bool(both)), [why] * (blocks != services), why)
+    wrong = [why] if both and blocks != services else []
+    yield _row("cluster CIDRs and service ranges have one order", int(bool(both)), wrong, why)
 
 
 def _nodes(cluster: Cluster) -> Iterator[dict[str, Any]]:
@@ -227,6 +228,35 @@ def _services(cluster: Cluster) -> Iterator[dict[str, Any]]:
     yield _masked(
         "load balancers have an external address of each family", balanced & shown, lacking, names=names, why=why
     )
+
+
+def _endpoints(cluster: Cluster) -> dict[str, Any]:
+    """Look at the EndpointSlices of each Service that has some: one a family, with addresses of that family."""
+    services = cluster.services
+    check = "Services have EndpointSlices of each of their families, with addresses of it"
+    found: dict[tuple[str, str], set[str]] = {}
+    strange: set[tuple[str, str]] = set()
+    for each in cluster.objects.of("EndpointSlice", "discovery.k8s.io"):
+        metadata, family = each.get("metadata") or {}, str(each.get("addressType") or "")
+        owner = str((metadata.get("labels") or {}).get(_SERVICE_NAME, ""))
+        key = str(metadata.get("namespace", "")), owner
+        if owner and family in set(IPFamily):
+            found.setdefault(key, set()).add(family)
+            texts = (text for entry in each.get("endpoints") or () for text in entry.get("addresses") or ())
+            if any((":" in text) is not (family == IPFamily.IPV6) for text in texts):
+                strange.add(key)
+    if not found:
+        return _row(check, 0, (), "no EndpointSlice in the dump: kubectl get endpointslices -A -o json shows them")
+    keys = list(zip(services["namespace"].tolist(), services["name"].tolist(), strict=True))
+    listed = services["ip_families"].tolist()
+    tested = [row for row, key in enumerate(keys) if key in found and IP_FAMILIES.get(listed[row])]
+    wrong = [
+        row
+        for row in tested
+        if keys[row] in strange or any(f in IP_FAMILIES[listed[row]] and f not in found[keys[row]] for f in IPFamily)
+    ]
+    why = "the EndpointSlice controller writes one slice a family of spec.ipFamilies, each with Pod addresses of it"
+    return _row(check, len(tested), ["/".join(("Service", *keys[row])) for row in wrong], why)
 
 
 def _outside(cluster: Cluster, services: Table) -> Mask:
