@@ -36,6 +36,11 @@ BLOCKS = [
     "2001:db8:9::/48",
     "2001:db8::/32",
 ]
+# egress annotations of two pods
+NOTES = {
+    "shop/cart": (("egress.projectcalico.org/selector", "a"),),
+    "bank/ledger": (("egress.projectcalico.org/selector", "b"),),
+}
 NODES = ["edge-a", "edge-b", "edge-v4", "edge-v6", "worker", "gone"]
 
 
@@ -58,7 +63,16 @@ def spaces():
 
 def selections():
     names = st.none() | st.frozensets(st.sampled_from(["shop", "bank", "egress"]), max_size=2)
-    subjects = st.builds(Subject, spaces(), selectors(), names, labelled=st.booleans(), certain=st.booleans())
+    subjects = st.builds(
+        Subject,
+        spaces(),
+        selectors(),
+        names,
+        other_names=st.frozensets(st.sampled_from(["shop", "gone"]), max_size=1),
+        notes=st.none() | st.lists(st.sampled_from([(), *NOTES.values()]), max_size=2).map(tuple),
+        labelled=st.booleans(),
+        certain=st.booleans(),
+    )
     on_nodes = st.just(LabelSelector((Requirement("role", "In", ("worker",)),)))
     sources = st.sampled_from(["10.244.5.0/30", "10.244.0.0/16", "fd00:10:244:5::/64"]).map(Cidr)
     return st.builds(
@@ -67,6 +81,12 @@ def selections():
         st.lists(on_nodes, max_size=1).map(tuple),
         st.lists(sources, max_size=1).map(tuple),
     )
+
+
+def annotated(pod, notes):
+    namespace, _, name = pod.partition("/")
+    metadata = {"namespace": namespace, "name": name, "annotations": dict(notes)}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
 
 
 def gateways():
@@ -98,6 +118,10 @@ def fits(selection, cluster, row, address):
         known = cluster.namespaces[namespace]
         here = 2 * subject.namespaces.matches(known)
         if subject.names is not None and namespace not in subject.names:
+            here = 0
+        if namespace in subject.other_names:
+            here = 0
+        if subject.notes is not None and NOTES.get(f"{namespace}/{pods['name'][row]}", ()) not in subject.notes:
             here = 0
         if subject.pods.requirements is None:
             here = 0
@@ -151,7 +175,7 @@ def slowly(policies, pod, destination, cluster):
 @settings(max_examples=150, deadline=None)
 @given(st.lists(gateways(), max_size=5), st.sampled_from([V4, V6]), st.data())
 def test_by_column_is_one_by_one(policies, family, data):
-    cluster = fleet()
+    cluster = fleet(*(annotated(name, notes) for name, notes in NOTES.items()))
     pairs = st.tuples(st.sampled_from(list(PODS_GIVEN)), st.sampled_from(DESTINATIONS[family]))
     asked = data.draw(st.lists(pairs, max_size=12))
     steering = steer(policies, flows_of(cluster, asked, family), cluster)
