@@ -7,7 +7,7 @@ the network have their containers decoded.
 What it does not know: what the objects mean.
 
 Sources: API groups of kubernetes/api, projectcalico/calico, cilium/cilium, ovn-org/ovn-kubernetes, antrea-io/antrea,
-kubeovn/kube-ovn, k8snetworkplumbingwg/whereabouts, aws/amazon-vpc-cni-k8s, Azure/azure-container-networking.
+kubeovn/kube-ovn, k8snetworkplumbingwg/whereabouts, aws/amazon-vpc-cni-k8s, Azure/azure-container-networking, MetalLB.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ KEPT: Final = {
     "IPAMConfig": _CALICO,
     "IPAMConfiguration": _CALICO,
     "IPAMHandle": _CALICO,
+    "IPAddressPool": ("metallb.io",),
     "IPPool": (*_CALICO, "crd.antrea.io", *_WHEREABOUTS),
     "IPReservation": _CALICO,
     "NetworkPolicy": ("networking.k8s.io",),

@@ -98,3 +98,54 @@ def test_a_dump_with_a_load_balancer_open_in_one_family(tmp_path: Any) -> None:
     row = frame.loc["load-balancer-sources-one-family"]
     assert row["object"] == "Service/shop/web"
     assert row["message"].endswith("its IPv6 load balancer address is open to all")
+
+
+METALLB, CILIUM = ("IPAddressPool", "metallb.io/v1beta1"), ("CiliumLoadBalancerIPPool", "cilium.io/v2")
+
+
+@pytest.mark.parametrize(
+    ("pools", "named"),
+    [
+        ([(*METALLB, {"addresses": ["192.168.1.240-192.168.1.250"]})], 1),
+        # metallb#1156: two pools of one family each are no pool of both
+        ([(*METALLB, {"addresses": ["192.168.1.0/24"]}), (*METALLB, {"addresses": ["fc00:f853::/124"]})], 2),
+        (
+            [
+                (*METALLB, {"addresses": ["192.168.1.0/24", "fc00::-fc00::ff"]}),
+                (*METALLB, {"addresses": ["10.0.0.0/24"]}),
+            ],
+            0,
+        ),
+        ([(*METALLB, {"addresses": ["half written"]}), (*METALLB, {})], 0),
+        # Cilium serves each family from whichever pool has it
+        ([(*CILIUM, {"blocks": [{"cidr": "192.0.2.0/24"}]})], 1),
+        (
+            [
+                (*CILIUM, {"blocks": [{"start": "192.0.2.1", "stop": "192.0.2.9"}]}),
+                (*CILIUM, {"cidrs": [{"cidr": "fd00::/64"}]}),
+            ],
+            0,
+        ),
+        (
+            [
+                (*CILIUM, {"blocks": [{"cidr": "192.0.2.0/24"}]}),
+                (*CILIUM, {"blocks": [{"cidr": "fd00::/64"}], "disabled": True}),
+            ],
+            1,
+        ),
+    ],
+)
+def test_pools_of_load_balancers(pools: list[tuple[str, str, dict]], named: int) -> None:
+    cluster = ds.examples.kubeadm_dual_stack()
+    cluster.objects = NetworkObjects().adding(
+        {"apiVersion": version, "kind": kind, "metadata": {"name": f"p{place}"}, "spec": spec}
+        for place, (kind, version, spec) in enumerate(pools)
+    )
+    assert (ds.check(cluster)["rule"] == "load-balancer-pool-one-family").sum() == named
+
+
+def test_a_cluster_with_services_of_one_family_may_have_such_pools() -> None:
+    cluster = ds.examples.single_stack_ipv4()
+    pool = {"apiVersion": "metallb.io/v1beta1", "kind": "IPAddressPool", "metadata": {"name": "p"}}
+    cluster.objects = NetworkObjects().adding([pool | {"spec": {"addresses": ["192.168.1.0/24"]}}])
+    assert "load-balancer-pool-one-family" not in set(ds.check(cluster)["rule"])

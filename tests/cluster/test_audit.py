@@ -221,6 +221,8 @@ FAULTS = {
         "cidr": "203.0.113.0/24"}}, {"podSelector": {}}]}]})), {}),
     "egress-policy-one-family": lambda: (with_objects(("CiliumEgressGatewayPolicy", "cilium.io/v2", {
         "destinationCIDRs": ["0.0.0.0/0"]})), {}),
+    "load-balancer-pool-one-family": lambda: (with_objects(("IPAddressPool", "metallb.io/v1beta1", {
+        "addresses": ["198.51.100.0/28"]})), {}),
 }  # fmt: skip
 # faults that cannot be without another one: the mask of today differs wherever blocks share a unit
 COMPANY = {"node-blocks-share-unit": {"node-mask-differs"}, "node-blocks-lost": {"node-without-pod-cidr"}}

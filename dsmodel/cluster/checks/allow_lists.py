@@ -1,16 +1,17 @@
-"""Rules about allow-lists and policies that name addresses of one family, where pods or Services have two.
+"""Rules about allow-lists, policies and pools that name addresses of one family, where pods or Services have two.
 
 Promises what follows for the family that is not named, which differs: a load balancer's source ranges leave it **open
 to all**, as kube-proxy filters each family by its own ranges and an empty list is no filter; a NetworkPolicy
 **refuses** it, as a pod that a policy selects gets only what some rule lets through; an egress gateway lets it **pass
-by**.
+by**; load balancers' pools have **no address** for it, or for a Service of both families none at all.
 
 What it does not know: firewalls a cloud puts up for a load balancer by itself, which may refuse instead; policies of
 other kinds; names (``toFQDNs``) and selectors, which speak for both families.
 
 Sources: ``newBaseServiceInfo`` of ``pkg/proxy/serviceport.go`` (``pkg/proxy/service.go`` of v1.20.2) and
 ``usesFWChain`` of ``pkg/proxy/iptables/proxier.go`` of v1.36.2; networking.k8s.io/v1 NetworkPolicyPeer; cilium/cilium
-``pkg/egressgateway``; ovn-org/ovn-kubernetes ``go-controller/pkg/crd/egressip/v1``.
+``pkg/egressgateway``; ovn-org/ovn-kubernetes ``go-controller/pkg/crd/egressip/v1``; MetalLB as in
+`dsmodel.kube.load_balancers`; cilium/cilium ``operator/pkg/lbipam/lbipam.go``, which serves each family by itself.
 """
 
 from __future__ import annotations
@@ -127,6 +128,42 @@ def _passed_by(subject: Subject) -> list[Breach]:
     return found
 
 
+def _pools_of_one_family(subject: Subject) -> list[Breach]:
+    """Find load balancers' pools that leave Services of both families without an address."""
+    if len({cidr.family for cidr in subject.cluster.config.service_cidrs}) < 2:
+        return []
+    objects, found = subject.cluster.objects, []
+    of_metallb = _pool_families(objects.of("IPAddressPool", "metallb.io"), lambda spec: spec.get("addresses") or ())
+    if not any(len(families) > 1 for _, families in of_metallb):
+        # a Service's addresses all come from one pool
+        text = "and no other pool both: a Service with two cluster IPs gets no address, whatever its policy"
+        found += [(name, f"has {next(iter(families))} only, {text}") for name, families in of_metallb if families]
+    of_cilium = _pool_families(
+        [each for each in objects.of("CiliumLoadBalancerIPPool") if not (each.get("spec") or {}).get("disabled")],
+        _cilium_blocks,
+    )
+    together = set().union(*(families for _, families in of_cilium))
+    if len(together) == 1:
+        (family,) = together
+        text = f"has {family} only, as has every other pool: Services get no {_OTHER[family]} address from outside"
+        found += [(name, text) for name, families in of_cilium if families]
+    return found
+
+
+def _pool_families(
+    pools: Iterable[Mapping[str, Any]], texts: Callable[[Mapping[str, Any]], Iterable[object]]
+) -> list[tuple[str, set[IPFamily]]]:
+    """Return the families of each pool; of a range the first address tells."""
+    named = ((_name(pool), texts(pool.get("spec") or {})) for pool in pools)
+    return [(name, _families(str(text).partition("-")[0].strip() for text in listed)) for name, listed in named]
+
+
+def _cilium_blocks(spec: Mapping[str, Any]) -> Iterator[object]:
+    """Yield a CIDR or a first address of each block; before 1.15 the field was called cidrs."""
+    for block in (*(spec.get("blocks") or ()), *(spec.get("cidrs") or ())):
+        yield block.get("cidr") or block.get("start") or ""
+
+
 _EGRESS: Mapping[str, Callable[[Mapping[str, Any]], Iterable[object]]] = {
     "CiliumEgressGatewayPolicy": lambda spec: spec.get("destinationCIDRs") or (),
     "EgressIP": lambda spec: spec.get("egressIPs") or (),
@@ -157,5 +194,13 @@ ALLOW_LIST_RULES = (
         "cover the other family too, or forbid it by a NetworkPolicy",
         "cilium/cilium pkg/egressgateway; ovn-org/ovn-kubernetes egressip/v1",
         _passed_by,
+    ),
+    Rule(
+        "load-balancer-pool-one-family",
+        "warning",
+        "no pool of load balancers serves a Service of both families",
+        "put ranges of both families into one pool (MetalLB), or add a pool of the other family (Cilium)",
+        "metallb/metallb#1156, #1339; cilium/cilium operator/pkg/lbipam/lbipam.go",
+        _pools_of_one_family,
     ),
 )
