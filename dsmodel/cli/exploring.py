@@ -28,7 +28,7 @@ DUMPS = "DSMODEL_DUMPS"  # where the page's kernel finds what was named on the c
 @click.option("--port", type=click.IntRange(0, 65535), default=8866, show_default=True, help="0 takes a free one.")
 @click.option("--browser/--no-browser", default=True, show_default=True, help="Open the page.")
 def explore(*, dumps: tuple[str, ...], port: int, browser: bool) -> None:
-    """Serve the explorers on loopback: capacity, policy, exhaustion, address map.
+    """Serve the explorers on loopback: capacity, policy, exhaustion, address map, egress, plan.
 
     DUMP is what `kubectl get nodes,pods,services,... -A -o json` wrote; without one an example cluster is shown.
     """

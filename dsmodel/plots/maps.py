@@ -9,7 +9,7 @@ Source of the curve: D. Hilbert, "Über die stetige Abbildung einer Linie auf ei
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-__all__ = ["address_map", "address_map_text", "cell_colours", "hilbert_curve"]
+__all__ = ["address_map", "address_map_text", "cell_borders", "cell_colours", "hilbert_curve", "kinds_shown"]
 
 _Colour: TypeAlias = tuple[float, float, float]
 # kind -> colour when nothing and when all of it is in use; "" stands for the family's own colour
@@ -88,7 +88,10 @@ def address_map(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
         ax = _axes(plt.figure(figsize=(WIDTH, _SIDE + 0.95)))
     ax.imshow(picture, origin="lower", interpolation="nearest", extent=(0, side, 0, side), zorder=1)
-    _draw_borders(ax, frame, (x, y), side)
+    width = float(np.clip(48 / side, 0.25, 1.2))
+    for column, colour, order in (("owner", "#ffffff", 2), ("kind", _INK, 3)):  # a light line, and a dark one above it
+        lines = LineCollection(list(cell_borders(frame, column)), colors=colour, linewidths=width, zorder=order)
+        ax.add_collection(lines)
     _dress(ax, frame)
     return ax
 
@@ -225,24 +228,79 @@ def cell_colours(frame: pd.DataFrame) -> NDArray[np.float64]:
     return mixed
 
 
-def _draw_borders(ax: Axes, frame: pd.DataFrame, places: tuple[Any, Any], side: int) -> None:
-    """Part neighbours of different owners by a light line, of different kinds by a dark one."""
-    width = float(np.clip(48 / side, 0.25, 1.2))
-    for column, colour, order in (("owner", "#ffffff", 2), ("kind", _INK, 3)):
-        grid = np.zeros((side, side), np.int64)
-        grid[places[1], places[0]] = pd.factorize(frame[column])[0]
-        segments = _borders(grid)
-        if len(segments) <= _MOST_BORDERS:
-            ax.add_collection(LineCollection(list(segments), colors=colour, linewidths=width, zorder=order))
+def cell_borders(frame: pd.DataFrame, column: str) -> NDArray[np.int64]:
+    """Find where cells of different owners, or of different kinds, lie beside each other.
 
+    Parameters
+    ----------
+    frame : DataFrame
+        As `dsmodel.reports.address_map` returns it.
+    column : str
+        ``owner`` or ``kind``.
 
-def _borders(grid: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return both ends of every side that two different cells share."""
+    Returns
+    -------
+    ndarray of int64, shape (borders, 2, 2)
+        Both ends of each, column and row counted in cells from the lower left corner; none where there are so many
+        that they would hide what they part.
+
+    Raises
+    ------
+    InvalidInput
+        The number of rows is no power of 4.
+    KeyError
+        If the column is missing.
+
+    Examples
+    --------
+    >>> import dsmodel as ds
+    >>> frame = ds.reports.address_map(ds.examples.nearly_full(), "10.244.0.0/24", cells=4)
+    >>> frame["owner"].tolist(), cell_borders(frame, "owner").tolist()
+    (['node-0', 'node-0', 'node-1', 'node-1'], [[[1, 0], [1, 1]], [[1, 1], [1, 2]]])
+    """
+    x, y = hilbert_curve(len(frame))
+    side = 1 << ((len(frame).bit_length() - 1) // 2)
+    grid = np.zeros((side, side), np.int64)
+    grid[y, x] = pd.factorize(frame[column])[0]
     rows, columns = np.nonzero(grid[:, 1:] != grid[:, :-1])
     upright = np.stack([np.stack([columns + 1, rows], 1), np.stack([columns + 1, rows + 1], 1)], 1)
     rows, columns = np.nonzero(grid[1:, :] != grid[:-1, :])
     level = np.stack([np.stack([columns, rows + 1], 1), np.stack([columns + 1, rows + 1], 1)], 1)
-    return np.concatenate([upright, level])
+    found = np.concatenate([upright, level])
+    return found if len(found) <= _MOST_BORDERS else found[:0]
+
+
+def kinds_shown(frame: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """Return what belongs into the key of a map.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As `dsmodel.reports.address_map` returns it.
+
+    Returns
+    -------
+    list of (str, str, str)
+        Of each kind that is there: its name with the number of its cells, and its colours, as ``#rrggbb``, when
+        nothing and when all of a cell is in use.
+
+    Raises
+    ------
+    KeyError
+        If a column is missing.
+
+    Examples
+    --------
+    >>> import dsmodel as ds
+    >>> kinds_shown(ds.reports.address_map(ds.examples.nearly_full(), "10.244.0.0/23", cells=4))
+    [('node block, 4 cells', '#b2d5e8', '#0072b2')]
+    """
+    family, found = str(frame["ip_family"].iloc[0]), []
+    for kind, n in frame["kind"].value_counts(sort=False).items():
+        if n:
+            empty, full = map(to_hex, _ends(str(kind), family))
+            found.append((f"{kind}, {counted(int(n), 'cell')}", empty, full))
+    return found
 
 
 def _axes(figure: Figure) -> Axes:
@@ -262,20 +320,10 @@ def _dress(ax: Axes, frame: pd.DataFrame) -> None:
     ends = (format_address(first.family, first.first), format_address(last.family, last.last))
     for place, align, text in ((0.0, "left", f"{ends[0]} (first)"), (1.0, "right", f"{ends[1]} (last)")):
         ax.text(place, -0.015, text, ha=align, va="top", size=TEXT_SIZE, color=_QUIET, transform=ax.transAxes)
-    counts = frame["kind"].value_counts(sort=False)
-    family = str(frame["ip_family"].iloc[0])
-    patches = []
-    for kind, n in counts.items():
-        if n:
-            empty, full = _ends(str(kind), family)
-            patches.append(
-                Patch(
-                    facecolor=to_hex(empty),
-                    edgecolor=to_hex(full),
-                    label=f"{kind}\n{counted(n, 'cell')}",
-                    linewidth=1.6,
-                )
-            )
+    patches = [
+        Patch(facecolor=empty, edgecolor=full, label=label.replace(", ", "\n"), linewidth=1.6)
+        for label, empty, full in kinds_shown(frame)
+    ]
     ax.legend(
         handles=patches,
         loc="upper left",

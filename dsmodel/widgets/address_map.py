@@ -9,12 +9,14 @@ from markupsafe import Markup
 
 from dsmodel.addresses.cidr import Cidr
 from dsmodel.errors import DsmodelError
-from dsmodel.plots.maps import address_map_text, cell_colours, hilbert_curve
+from dsmodel.plots.maps import address_map_text, cell_borders, cell_colours, hilbert_curve, kinds_shown
 from dsmodel.reports.maps import address_map
 from dsmodel.widgets.panel import Answer, Control, Explorer, Trouble
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from dsmodel.cluster.state import Cluster
 
@@ -24,6 +26,11 @@ _SIDE = 416  # pixels of the map
 _DEEPEST = 12  # prefix bits that zooming adds at most
 _RECT = Markup(
     '<rect x="{:.1f}" y="{:.1f}" width="{:.2f}" height="{:.2f}" fill="rgb({},{},{})"><title>{}</title></rect>'
+)
+_LINES = Markup('<path d="{}" stroke="{}" stroke-width="{}" fill="none" pointer-events="none"/>')
+_KEY = Markup(
+    "<span style='display:inline-block;width:.9em;height:.9em;vertical-align:-.1em;background:{};"
+    "border:2px solid {}'></span>&nbsp;{}&emsp;"
 )
 _MAP = Markup(
     '<svg role="img" aria-label="{}" width="{}" height="{}" viewBox="0 0 {} {}" shape-rendering="crispEdges">{}</svg>'
@@ -71,13 +78,20 @@ class AddressMapExplorer(Explorer):
                 "any CIDR",
             ),
             "zoom": Control(
-                ipywidgets.IntSlider(value=0, min=0, max=_DEEPEST, continuous_update=False), "zoom", "prefix bits"
+                ipywidgets.IntSlider(value=0, min=0, max=_DEEPEST, continuous_update=False),
+                "zoom",
+                f"0 to {_DEEPEST} prefix bits",
             ),
             "place": Control(
-                ipywidgets.IntSlider(value=0, min=0, max=0, continuous_update=False), "block", "number in the range"
+                ipywidgets.IntSlider(value=0, min=0, max=0, continuous_update=False),
+                "block",
+                "its number in the range, from 0",
             ),
-            "cells": Control(ipywidgets.Dropdown(options=[256, 1024, 4096], value=1024), "cells"),
+            "cells": Control(
+                ipywidgets.Dropdown(options=[256, 1024, 4096], value=1024), "cells", "of the map, at most"
+            ),
         }
+        self._zoom = 0
         super().__init__("What lies where?", controls, cluster=cluster, slow=len(cluster.pods) > 500_000)
 
     def answer(self) -> Answer:
@@ -99,14 +113,27 @@ class AddressMapExplorer(Explorer):
         except DsmodelError as error:
             raise Trouble("within", str(error)) from error
         zoom = min(self.controls["zoom"].value, whole.host_bits_count)
-        place = self.controls["place"]
-        with place.hold_sync():
-            place.max = (1 << zoom) - 1
         size = 1 << (whole.host_bits_count - zoom)
-        first = whole.first + min(place.value, place.max) * size
+        first = whole.first + self._place(zoom) * size
         shown = Cidr.from_parts(whole.family, first, whole.prefix_length + zoom)
         frame = address_map(self.cluster, shown, cells=self.controls["cells"].value)
-        return Answer(frame, str(Markup("<p>{}</p>{}").format(address_map_text(frame), _svg(frame))))
+        key = Markup().join(_KEY.format(empty, full, label) for label, empty, full in kinds_shown(frame))
+        hint = Markup("Rest the pointer on a cell to read whose it is. A darker cell has more addresses in use.")
+        words = Markup("<p>{}<br>{}</p>{}<p>{}</p>").format(address_map_text(frame), hint, _svg(frame), key)
+        return Answer(frame, str(words))
+
+    def _place(self, zoom: int) -> int:
+        """Return the block that is shown; where the zoom moved, the one at the start of what was shown before."""
+        control, closer, self._zoom = self.controls["place"], zoom - self._zoom, zoom
+        place = control.value << closer if closer > 0 else control.value >> -closer
+        most = (1 << zoom) - 1
+        control.unobserve(self._changed, names="value")  # what follows is no new question
+        with control.hold_sync():
+            control.max = max(most, control.value)
+            control.value = min(place, most)
+            control.max = most
+        control.observe(self._changed, names="value")
+        return int(control.value)
 
 
 def _svg(frame: pd.DataFrame) -> Markup:
@@ -120,7 +147,19 @@ def _svg(frame: pd.DataFrame) -> Markup:
         _RECT.format(column * step, (side - 1 - row) * step, step, step, *colour, _told(cell))
         for column, row, colour, cell in cells
     )
-    return _MAP.format(address_map_text(frame), _SIDE, _SIDE, _SIDE, _SIDE, shapes)
+    lines = Markup().join(
+        _LINES.format(_path(cell_borders(frame, column), side), colour, width)
+        for column, colour, width in (("owner", "#ffffff", 0.5), ("kind", "#1a1a1a", 1))
+    )
+    return _MAP.format(address_map_text(frame), _SIDE, _SIDE, _SIDE, _SIDE, shapes + lines)
+
+
+def _path(borders: NDArray[np.int64], side: int) -> str:
+    """Write borders as what an SVG path draws."""
+    step = _SIDE / side
+    ends = borders * step
+    ends[..., 1] = _SIDE - ends[..., 1]
+    return "".join(f"M{x0:g} {y0:g}L{x1:g} {y1:g}" for (x0, y0), (x1, y1) in ends.tolist())
 
 
 def _told(cell: dict[object, object]) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["EgressExplorer"]
 
 _MOST_LISTED = 1000  # pods and Services that are offered; any other may be typed
-_MOST_NODES = 5000  # that can be let fail
+_MOST_NODES = 5000  # that can be let fail; the pod's own always can
 _SHOWN, _UNKNOWN, _NONE = "as the cluster shows", "not known", "none"
 _IPV4, _IPV6, _BOTH = str(IPFamily.IPV4), str(IPFamily.IPV6), "IPv4 and IPv6"
 _AGENT = {"ip-masq-agent, IPv4 only": False, "ip-masq-agent with --enable-ipv6": True}
@@ -77,6 +77,7 @@ class EgressExplorer(Explorer):
     def __init__(self, cluster: Cluster) -> None:
         self.trace: Trace | None = None
         self._subject, self._known = cluster, Network.of(cluster)
+        self._breakable = list(_breakable(cluster, self._known))
         pods = list(_names(cluster.pods, ~cluster.pods["host_network"]))
         services = list(_names(cluster.services, np.ones(len(cluster.services), np.bool_)))
         text: dict[str, Any] = {"continuous_update": False, "ensure_option": False}
@@ -90,13 +91,15 @@ class EgressExplorer(Explorer):
                 "address, CIDR, Service, pod, or name=addresses",
             ),
             "port": Control(ipywidgets.BoundedIntText(value=0, min=0, max=65535), "port", "0 for any, to 65,535"),
-            "masquerading": _choice("masquerading", _SHOWN, *_AGENT, _NONE),
-            "border": _choice("NATs at the border", _UNKNOWN, *_FAMILIES),
-            "routed": _choice("routed back to pods", _UNKNOWN, _NONE, _ROUTED),
-            "default_route": _choice("default route", _UNKNOWN, *_FAMILIES),
-            "nat64": _choice("NAT64", _UNKNOWN, _NONE, _WITH_DNS64, _WITHOUT_DNS64),
+            "masquerading": _choice("masquerading", "who rewrites sources on a node", _SHOWN, *_AGENT, _NONE),
+            "border": _choice("NATs at the border", "families that are translated there", _UNKNOWN, *_FAMILIES),
+            "routed": _choice("routed back to pods", "what the outside has a route to", _UNKNOWN, _NONE, _ROUTED),
+            "default_route": _choice("default route", "families that nodes have one of", _UNKNOWN, *_FAMILIES),
+            "nat64": _choice("NAT64", "for IPv6 to IPv4 servers", _UNKNOWN, _NONE, _WITH_DNS64, _WITHOUT_DNS64),
             "down": Control(
-                ipywidgets.SelectMultiple(options=list(self._breakable(cluster)), rows=6), "down", "Ctrl adds another"
+                ipywidgets.TagsInput(allowed_tags=self._breakable, allow_duplicates=False, placeholder="nothing"),
+                "down",
+                "type part of a name, such as Node/; a click adds another",
             ),
         }
         super().__init__("How does this pod leave?", controls, cluster=cluster, slow=len(cluster.pods) > 50_000)
@@ -148,6 +151,7 @@ class EgressExplorer(Explorer):
         except DsmodelError as error:
             raise Trouble("pod", str(error)) from error
         self.trace, changes = found, ""
+        self._offer(found.frame["at"].tolist())
         if network.failed:
             before = trace(self._subject, pod, destination, network=network.replacing(failed=()), port=port)
             changes = _changes(before, found)
@@ -172,17 +176,26 @@ class EgressExplorer(Explorer):
         own = [each for each in self._known.masquerades or () if isinstance(each, MasqueradeAgent)]
         return (replace(own[0] if own else MasqueradeAgent(), enable_ipv6=_AGENT[choice]),)
 
-    def _breakable(self, cluster: Cluster) -> Iterator[str]:
-        """Name what can fail: zones, gateways, translators, nodes."""
-        yield from (f"Zone/{zone}" for zone in sorted({str(zone) for zone in cluster.nodes["zone"].tolist()} - {""}))
-        yield from sorted({policy.title for policy in self._known.gateways})
-        yield from (f"NAT/{_BORDER}", NAT64().title)
-        yield from (f"Node/{name}" for name in cluster.nodes["name"][:_MOST_NODES].tolist())
+    def _offer(self, hops: list[str]) -> None:
+        """Name the node that the pod is on first of what can fail."""
+        own = [hop for hop in dict.fromkeys(hops) if hop.startswith("Node/")][:1]
+        offered = [*own, *(name for name in self._breakable if name not in own)]
+        down = self.controls["down"]
+        if down.allowed_tags != offered and set(down.value) <= set(offered):
+            down.allowed_tags = offered
 
 
-def _choice(label: str, *options: str) -> Control:
+def _breakable(cluster: Cluster, network: Network) -> Iterator[str]:
+    """Name what can fail: zones, gateways, translators, nodes."""
+    yield from (f"Zone/{zone}" for zone in sorted({str(zone) for zone in cluster.nodes["zone"].tolist()} - {""}))
+    yield from sorted({policy.title for policy in network.gateways})
+    yield from (f"NAT/{_BORDER}", NAT64().title)
+    yield from (f"Node/{name}" for name in cluster.nodes["name"][:_MOST_NODES].tolist())
+
+
+def _choice(label: str, unit: str, *options: str) -> Control:
     """Make a control of words, the first of them chosen."""
-    return Control(ipywidgets.Dropdown(options=options, value=options[0]), label)
+    return Control(ipywidgets.Dropdown(options=options, value=options[0]), label, unit)
 
 
 def _names(table: Any, wanted: Any) -> Iterator[str]:

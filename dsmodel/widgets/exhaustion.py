@@ -69,11 +69,11 @@ class ExhaustionExplorer(Explorer):
         play = ipywidgets.Play(value=0, min=0, max=_MOST_STEPS, interval=400)
         ipywidgets.link((play, "value"), (step, "value"))
         controls = {
-            "what": Control(ipywidgets.Dropdown(options=_WHAT), "add"),
+            "what": Control(ipywidgets.Dropdown(options=_WHAT), "add", "to a copy of the cluster"),
             "each": Control(
-                ipywidgets.BoundedIntText(value=1, min=1, max=_MOST_EACH), "a step adds", f"1 to {_MOST_EACH:,}"
+                ipywidgets.BoundedIntText(value=1, min=1, max=_MOST_EACH), "a step adds", f"1 to {_MOST_EACH:,} of them"
             ),
-            "step": Control(step, "step", f"0 to {_MOST_STEPS}"),
+            "step": Control(step, "step", f"0 to {_MOST_STEPS} taken"),
         }
         super().__init__("What is refused first?", controls, cluster=cluster, slow=len(cluster.pods) > 20_000)
         self.view.children = (*self.view.children[:4], play, *self.view.children[4:])

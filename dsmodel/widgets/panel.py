@@ -51,13 +51,13 @@ class Control:
         With a ``value``; bounded where it is a number.
     label : str
         What it sets, in the field's word.
-    unit : str, default ""
-        Of its value, or its bounds in words.
+    unit : str
+        Of its value, its bounds in words, or what its words are about.
     """
 
     widget: Any
     label: str
-    unit: str = ""
+    unit: str
 
 
 @dataclass(frozen=True)

@@ -80,13 +80,15 @@ class PlanExplorer(Explorer):
             "blocks_ipv4": _text("own IPv4 blocks", _BLOCKS[IPFamily.IPV4], "CIDRs, or empty"),
             "blocks_ipv6": _text("own IPv6 blocks", _BLOCKS[IPFamily.IPV6], "CIDRs, or empty"),
             "avoid": _text("avoid", "", "CIDRs in use elsewhere"),
-            "primary": _choice("primary family", [str(family) for family in IPFamily], families[0]),
-            "kube_version": _choice("Kubernetes version", versions, version),
-            "installer": _choice("installer", _INSTALLERS, "kubeadm"),
+            "primary": _choice(
+                "primary family", [str(family) for family in IPFamily], families[0], "of Services without a policy"
+            ),
+            "kube_version": _choice("Kubernetes version", versions, version, f"{versions[0]} to {versions[-1]}"),
+            "installer": _choice("installer", _INSTALLERS, "kubeadm", "whose limits hold, and whose file is written"),
             "plan": Control(
                 ipywidgets.IntSlider(value=0, min=0, max=_MOST_PLANS - 1, continuous_update=False),
                 "plan",
-                "0 is the smallest",
+                f"0, the smallest, to {_MOST_PLANS - 1} at most",
             ),
         }
         super().__init__("Which ranges hold this cluster?", controls, cluster=cluster)
@@ -185,6 +187,6 @@ def _text(label: str, value: str, unit: str) -> Control:
     return Control(ipywidgets.Text(value=value, continuous_update=False), label, unit)
 
 
-def _choice(label: str, options: Any, value: str) -> Control:
+def _choice(label: str, options: Any, value: str, unit: str) -> Control:
     """Make a control of words."""
-    return Control(ipywidgets.Dropdown(options=options, value=value), label)
+    return Control(ipywidgets.Dropdown(options=options, value=value), label, unit)

@@ -61,15 +61,23 @@ class PolicyExplorer(Explorer):
         versions = [f"1.{minor}" for minor in range(OLDEST, NEWEST + 1)]
         text: dict[str, Any] = {"continuous_update": False}
         controls = {
-            "kube_version": Control(ipywidgets.Dropdown(options=versions, value=version), "Kubernetes version"),
+            "kube_version": Control(
+                ipywidgets.Dropdown(options=versions, value=version),
+                "Kubernetes version",
+                f"{versions[0]} to {versions[-1]}",
+            ),
             "service_cidrs": Control(
                 ipywidgets.Text(value=ranges, **text), "service CIDRs", "one, or one of each family"
             ),
-            "type": Control(ipywidgets.Dropdown(options=_TYPES), "type"),
-            "ip_family_policy": Control(ipywidgets.Dropdown(options=_POLICIES), "ipFamilyPolicy"),
-            "ip_families": Control(ipywidgets.Dropdown(options=_FAMILIES), "ipFamilies"),
+            "type": Control(ipywidgets.Dropdown(options=_TYPES), "type", "how it is published"),
+            "ip_family_policy": Control(
+                ipywidgets.Dropdown(options=_POLICIES), "ipFamilyPolicy", "how many families it asks for"
+            ),
+            "ip_families": Control(
+                ipywidgets.Dropdown(options=_FAMILIES), "ipFamilies", "the first is the primary one"
+            ),
             "cluster_ips": Control(ipywidgets.Text(**text), "clusterIPs", 'addresses with commas, "None", or empty'),
-            "has_selector": Control(ipywidgets.Checkbox(value=True, indent=False), "selector"),
+            "has_selector": Control(ipywidgets.Checkbox(value=True, indent=False), "selector", "whether it has one"),
         }
         super().__init__("What does the API server make of this Service?", controls, cluster=cluster)
 

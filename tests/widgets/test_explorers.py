@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from egress_clusters import cluster_of
+from traitlets import TraitError
 
 import dsmodel as ds
+from dsmodel.cli.exploring import explore
 from dsmodel.graph.network import BorderNAT, Network
 from dsmodel.io.configs import read_config
 from dsmodel.widgets import (
@@ -19,6 +21,8 @@ from dsmodel.widgets import (
     PolicyExplorer,
     capacity,
 )
+from dsmodel.widgets import egress as egress_explorer
+from dsmodel.widgets.dashboard import QUESTIONS
 from dsmodel.widgets.panel import Explorer
 
 MAKERS = {
@@ -57,13 +61,15 @@ class TestEveryExplorer:
         assert shown(explorer)
         assert messages(explorer) == {}
 
-    def test_every_control_has_a_label_and_a_bound_or_a_unit(self, explorer: Explorer) -> None:
+    def test_every_control_has_a_label_a_unit_and_bounds(self, explorer: Explorer) -> None:
         rows = [row for row in explorer.view.children if hasattr(row, "children")]
         assert len(rows) == len(explorer.controls) + 1  # that of progress comes last
         for row in rows[:-1]:
-            label, widget, _unit, _message = row.children
+            label, widget, unit, _message = row.children
             assert label.value
-            assert not hasattr(widget, "max") or widget.max >= widget.min
+            assert unit.value
+            number = isinstance(widget.value, int | float) and not isinstance(widget.value, bool)
+            assert not number or hasattr(widget, "options") or widget.min <= widget.value <= widget.max
 
     def test_shows_no_ids_scripts_or_outside_resources(self, explorer: Explorer) -> None:
         assert not re.search(r"\sid=|<script|https?://|url\(", shown(explorer))
@@ -236,6 +242,23 @@ class TestAddressMap:
         assert len(titles) == len(explorer.frame)
         assert sum("node block, " in title for title in titles) == (explorer.frame["kind"] == "node block").sum()
 
+    def test_a_closer_look_stays_where_it_was(self) -> None:
+        explorer = AddressMapExplorer(ds.examples.nearly_full())
+        explorer.controls["zoom"].value = 3
+        explorer.controls["place"].value = 5
+        explorer.controls["zoom"].value = 5
+        assert (explorer.frame.attrs["range"], explorer.controls["place"].value) == ("10.244.10.0/25", 20)
+        explorer.controls["place"].value = 23
+        explorer.controls["zoom"].value = 1
+        assert (explorer.frame.attrs["range"], explorer.controls["place"].value) == ("10.244.8.0/21", 1)
+        assert explorer.controls["place"].max == 1
+
+    def test_every_kind_is_in_the_key_with_its_colour(self) -> None:
+        explorer = AddressMapExplorer(ds.examples.nearly_full())
+        key = shown(explorer).rpartition("</svg>")[2]
+        for kind, n in explorer.frame["kind"].value_counts().items():
+            assert n == 0 or f"&nbsp;{kind}, {n:,} cell" in key
+
     def test_a_range_that_is_none_is_named(self) -> None:
         explorer = AddressMapExplorer(ds.examples.nearly_full())
         explorer.controls["within"].value = "somewhere"
@@ -295,6 +318,21 @@ class TestEgress:
         assert verdicts(explorer)["IPv4"] == after
         words = "changes no verdict" if before == after else "changes what becomes of the traffic"
         assert words in shown(explorer)
+
+    def test_what_can_fail_is_found_by_typing_and_the_pods_own_node_is_first(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(egress_explorer, "_MOST_NODES", 1)
+        explorer = egress(pod="shop/cart")
+        down = explorer.controls["down"]
+        assert [name for name in down.allowed_tags if name.startswith("Node/")] == ["Node/a"]
+        explorer.controls["pod"].value = "shop/web"
+        assert down.allowed_tags[0] == "Node/b"  # though it is none of those that are listed
+        assert down.allowed_tags[1].startswith("Zone/")
+        down.value = ["Node/b"]
+        assert verdicts(explorer)["IPv4"] == "no_route"
+        with pytest.raises(TraitError):
+            down.value = ["Node/nowhere"]
 
     def test_a_name_with_addresses_is_a_destination(self) -> None:
         explorer = egress(destination="db.example = 192.0.2.1, 2001:db8::1")
@@ -393,3 +431,10 @@ class TestPlan:
         assert set(explorer.frame["ip_family"]) == {"IPv6"}
         explorer.controls["blocks_ipv6"].value = ""
         assert "one family" in messages(explorer)["blocks_ipv4"]
+
+
+@pytest.mark.parametrize("text", ["help", "README.md", "docs/how-to.md"])
+def test_every_tab_is_named_where_a_user_looks(text: str) -> None:
+    root = Path(__file__).parents[2]
+    words = explore.help if text == "help" else (root / text).read_text().partition("explore")[2]
+    assert [question for question in QUESTIONS if question not in " ".join(str(words).split())] == []

@@ -21,7 +21,7 @@ class Counting(Explorer):
 
     def __init__(self, *, slow: bool = False) -> None:
         self.closed, self.seconds = 0, 0.0
-        to = Control(ipywidgets.IntSlider(value=0, min=-1, max=STEPS), "to")
+        to = Control(ipywidgets.IntSlider(value=0, min=-1, max=STEPS), "to", "steps")
         super().__init__("How far?", {"to": to}, cluster=None, slow=slow)
 
     def _now(self) -> float:
