@@ -72,10 +72,13 @@ def allowed_sources(paths: Paths, *, failures: Sequence[str] | None = None) -> p
     check_names(paths, failures or ())
     found: dict[tuple[int, str], tuple[str, int, str]] = {}
     for when, state in _states(paths, failures):
-        for family in state.halves:
-            for place in range(len(state.destinations)):
-                for source, owner, pods in _sources(state, place, family):
-                    found.setdefault((place, source), (owner, pods, when))
+        for place in range(len(state.destinations)):
+            seen: dict[str, tuple[str, int]] = {}
+            for source, owner, pods in (each for family in state.halves for each in _sources(state, place, family)):
+                first, before = seen.get(source, (owner, 0))
+                seen[source] = (first, before + pods)
+            for source, (owner, pods) in seen.items():
+                found.setdefault((place, source), (owner, pods, when))
     rows = [
         (paths.destinations[place].name, str(_family_of(source)), source, *told)
         for (place, source), told in sorted(found.items(), key=lambda item: _by_address(item[0]))
@@ -132,20 +135,22 @@ def _sources(paths: Paths, place: int, family: IPFamily) -> Iterator[tuple[str, 
     codes = half.codes(np.arange(len(paths.pods)), place)
     at_nodes: dict[int, int] = {}
     for code, pods in zip(*(each.tolist() for each in np.unique(codes, return_counts=True)), strict=True):
-        for made in half.decisions[code].parts or (half.decisions[code],):
-            if not (made.verdict.works or made.seen is Seen.SEVERAL):
-                continue
-            owner = {Seen.SEVERAL: "gateway"}.get(made.seen, str(made.seen))
-            for source in made.sources:
-                yield source, owner, pods
-            if made.seen is Seen.POD:
-                source_column = half.groups.source[codes == code]
-                blocks = [block for block in paths.cluster.config.cluster_cidrs if block.family is family]
-                yield from _blocks(source_column, [str(block) for block in blocks])
-            elif made.seen is Seen.NODE and not made.sources:
-                rows, counts = np.unique(half.groups.node[codes == code], return_counts=True)
-                for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
-                    at_nodes[row] = at_nodes.get(row, 0) + count
+        parts = half.decisions[code].parts or (half.decisions[code],)
+        told = [made for made in parts if made.verdict.works or made.seen is Seen.SEVERAL]
+        owners = {
+            source: "gateway" if made.seen is Seen.SEVERAL else str(made.seen)
+            for made in told
+            for source in made.sources
+        }
+        yield from ((source, owner, pods) for source, owner in owners.items())
+        if any(made.seen is Seen.POD for made in told):
+            source_column = half.groups.source[codes == code]
+            blocks = [block for block in paths.cluster.config.cluster_cidrs if block.family is family]
+            yield from _blocks(source_column, [str(block) for block in blocks])
+        if any(made.seen is Seen.NODE and not made.sources for made in told):
+            rows, counts = np.unique(half.groups.node[codes == code], return_counts=True)
+            for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
+                at_nodes[row] = at_nodes.get(row, 0) + count
     if at_nodes:
         nodes = paths.cluster.nodes
         rows = np.flatnonzero(nodes[f"has_internal_{end}"])

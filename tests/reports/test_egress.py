@@ -321,6 +321,11 @@ class TestAllowList:
         ]
         assert joined["why"][2].endswith("none runs there now, and pods move")
 
+    def test_pods_of_every_path_to_an_address_are_counted(self, cluster):
+        known = network(gateways=[gateway(nodes=("gw-1",))])  # three pods by the gateway, one beside it, one NAT
+        frame = reports.allow_list(cluster, "8.8.8.8", network=known)
+        assert rows(frame, "cidr", "owner", "pods", "when") == [["198.51.100.9/32", "NAT", 4, "now"]]
+
     def test_behind_nat64_the_firewall_sees_ipv4(self, cluster):
         known = network(nat64=[NAT64(addresses=("203.0.113.64",), ports=55_000)])
         frame = reports.allow_list(cluster, "64:ff9b::808:808", network=known)
