@@ -25,7 +25,16 @@ if TYPE_CHECKING:
 
 __all__ = ["CommandLine", "Finding", "parse_command_line", "words_of"]
 
-_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
+# what Go's strconv.ParseInt reads with base 0, as pflag calls it: a 0 in front is octal, as is 0o
+_DIGITS = {
+    "0x": (16, re.compile("(_?[0-9a-f])+")),
+    "0o": (8, re.compile("(_?[0-7])+")),
+    "0b": (2, re.compile("(_?[01])+")),
+    "0": (8, re.compile("(_?[0-7])+")),
+    "": (10, re.compile("[0-9](_?[0-9])*")),
+}
+_INT32 = range(-(2**31), 2**31)
+_LONGEST_NUMBER = 80  # digits; longer ones are out of every range
 _TRUE = {"1", "t", "T", "TRUE", "true", "True"}
 _FALSE = {"0", "f", "F", "FALSE", "false", "False"}
 _ALIKE = 0.88  # of difflib: a letter or two of a flag's name are wrong
@@ -227,9 +236,11 @@ class CommandLine:
         text = self.values.get(name)
         if text is None:
             return default
-        if _WHOLE_NUMBER.fullmatch(text):
-            return int(text)
-        self._refuse_value(name, text, f'strconv.ParseInt: parsing "{text}": invalid syntax')
+        value = _parse_int(text)
+        if value is not None and value in _INT32:
+            return value
+        why = "invalid syntax" if value is None else "value out of range"
+        self._refuse_value(name, text, f'strconv.ParseInt: parsing "{text}": {why}')
         return default
 
     def is_on(self, name: str) -> bool:
@@ -380,6 +391,20 @@ def parse_command_line(
             value = "true"
         _keep(line, name, value, known=known)
     return line
+
+
+def _parse_int(text: str) -> int | None:
+    """Read a whole number as ``strconv.ParseInt(text, 0, 64)``; None for what is none."""
+    sign, digits = (text[0], text[1:]) if text[:1] in {"+", "-"} and text else ("", text)
+    digits = digits.lower()
+    if digits == "0":
+        return 0
+    prefix = next(prefix for prefix in _DIGITS if digits.startswith(prefix))
+    base, shape = _DIGITS[prefix]
+    digits = digits[len(prefix) :]
+    if not shape.fullmatch(digits) or len(digits) > _LONGEST_NUMBER:
+        return None if not shape.fullmatch(digits) else _INT32.stop
+    return int(f"{sign}{digits.replace('_', '')}", base)
 
 
 def words_of(component: str, flags: Iterable[str]) -> list[str]:

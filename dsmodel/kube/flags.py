@@ -206,7 +206,7 @@ def config_from_flags(
         service_cidrs=services,
         node_cidr_mask_sizes=masks,
         service_node_port_range=parse_port_range(",".join(ports)),
-        max_pods=int(pods[0]) if pods else DEFAULT_MAX_PODS,
+        max_pods=lines["kubelet"].number("max-pods") if pods else DEFAULT_MAX_PODS,
         feature_gates=gates,
         evidence={
             "cluster_cidrs": cluster_why,

@@ -34,6 +34,7 @@ PROXY_FLAGS = {
     "proxy-mode": "text",
 }
 
+_NFTABLES, _NFTABLES_GATE = "nftables", "NFTablesProxyMode"
 _VALIDATION = "pkg/proxy/apis/config/validation/validation.go"
 _PAIR = "must be a either a single CIDR or dual-stack pair of CIDRs (e.g. [10.100.0.0/16, fde4:8dba:82e1::/48]"
 
@@ -65,9 +66,23 @@ def judge_proxy(line: CommandLine) -> None:
     version = line.kube_version
     mode = line.text("proxy-mode")
     modes = version.rule("kube_proxy_modes")
+    if not version.gate(_NFTABLES_GATE, gates):
+        modes = tuple(each for each in modes if each != _NFTABLES)
     if mode not in modes:
-        words = f'Unsupported value: "{mode}": supported values: {", ".join(repr(each) for each in modes if each)}'
-        _refuse(line, "proxy-mode", words, flag="proxy-mode", fix="take one of the supported modes")
+        listed = ", ".join(sorted(each for each in modes if each))
+        words = (
+            f'Invalid value: "{mode}": must be {listed} or blank (blank means the best-available proxy [currently '
+            "iptables])"
+        )
+        is_gated = mode == _NFTABLES and version.gate_row(_NFTABLES_GATE) is not None
+        fix = f"set {_NFTABLES_GATE}=true, or take another mode" if is_gated else "take one of these modes"
+        _refuse(line, "proxy-mode", words, flag="proxy-mode", fix=fix)
+    elif mode in version.rule("kube_proxy_deprecated_modes"):
+        words = (
+            f"The {mode} proxier is now deprecated and may be removed in a future release. Please use 'nftables' "
+            "instead."
+        )
+        line.find("note", "proxy-mode", words, flag="proxy-mode", fix=f"plan for {_NFTABLES}", source="server_linux.go")
     bind = line.text("bind-address")
     if bind and not _is_address(bind):
         _refuse(line, "bind-address", "not a valid textual representation of an IP address", flag="bind-address")
@@ -139,7 +154,7 @@ def _judge_node_ports(line: CommandLine, mode: str) -> None:
             words = f'nodePortAddresses[{place}]: Invalid value: "{text}": must be a valid CIDR'
             _refuse(line, flag, words, flag=flag, fix="write CIDRs such as 10.0.0.0/8 or ::/0")
     families = {cidr.family for cidr in cidrs if cidr}
-    if len(families) == 1 and not line.is_refused() and mode != "nftables":
+    if len(families) == 1 and not line.is_refused() and mode != _NFTABLES:
         family = next(iter(families))
         words = f"cluster is dual-stack but --nodeport-addresses names only {family}: the other family opens on all"
         fix = "name a CIDR of each family"

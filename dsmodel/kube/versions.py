@@ -68,6 +68,9 @@ GATES: dict[str, Gate] = {
     "PreferSameTrafficDistribution": _gate(
         (33, "alpha", False), (34, "beta", True), (35, "GA", True, True), source="KEP-3015; recordings of 1.36"
     ),
+    "ProxyTerminatingEndpoints": _gate(
+        (22, "alpha", False), (26, "beta", True), (28, "GA", True, True), source="KEP-1669", removed=30
+    ),
     "ServiceInternalTrafficPolicy": _gate(
         (21, "alpha", False), (22, "beta", True), (26, "GA", True, True), source="KEP-2086; recordings", removed=28
     ),
@@ -121,6 +124,12 @@ GATES: dict[str, Gate] = {
         (33, "GA", True),
         (34, "GA", True, True),
         source="KEP-1880; off through its beta, unlike the KEP text; pkg/features/kube_features.go",
+    ),
+    "NFTablesProxyMode": _gate(
+        (29, "alpha", False),
+        (31, "beta", True),
+        (33, "GA", True, True),
+        source="KEP-3866, pkg/features/kube_features.go",
     ),
     "PodHostIPs": _gate(
         (28, "alpha", False), (29, "beta", True), (30, "GA", True, True), source="KEP-2681", removed=32
@@ -325,6 +334,11 @@ RULES: dict[str, Rule] = {
             (29, ("", "iptables", "ipvs", "nftables")),
         ),
         "pkg/proxy/apis/config/validation/validation.go; KEP-3866",
+    ),
+    "kube_proxy_deprecated_modes": Rule(
+        "values of --proxy-mode that still work and are to go",
+        ((20, ()), (35, ("ipvs",))),
+        "KEP-5495; cmd/kube-proxy/app/server_linux.go, kubernetes/kubernetes#134539",
     ),
     "kube_proxy_local_modes": Rule(
         "values of --detect-local-mode that exist",

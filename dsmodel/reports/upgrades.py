@@ -128,6 +128,7 @@ UNTOLD: Final = frozenset(
         "externally_accessible_by_external_ips",
         "field_error_values",
         "kube_proxy_cluster_cidr_by_local_mode",
+        "kube_proxy_deprecated_modes",
         "kube_proxy_local_modes",
         "kube_proxy_modes",
         "kube_proxy_primary_node_port_addresses",

@@ -279,7 +279,14 @@ def test_addresses_a_node_may_not_have(address: str) -> None:
         ("1.25", ["--proxy-mode=userspace"], True),
         ("1.26", ["--proxy-mode=userspace"], False),
         ("1.28", ["--proxy-mode=nftables"], False),
+        ("1.28", ["--proxy-mode=nftables", "--feature-gates=NFTablesProxyMode=true"], False),
+        ("1.29", ["--proxy-mode=nftables"], False),
+        ("1.29", ["--proxy-mode=nftables", "--feature-gates=NFTablesProxyMode=true"], True),
+        ("1.31", ["--proxy-mode=nftables"], True),
+        ("1.32", ["--proxy-mode=nftables", "--feature-gates=NFTablesProxyMode=false"], False),
+        ("1.33", ["--feature-gates=NFTablesProxyMode=false"], False),
         ("1.36", ["--proxy-mode=nftables"], True),
+        ("1.36", ["--proxy-mode=ipvs"], True),
         ("1.36", ["--nodeport-addresses=primary"], True),
         ("1.36", ["--nodeport-addresses=primary,10.0.0.0/8"], False),
         ("1.20", ["--nodeport-addresses=primary"], False),
@@ -288,6 +295,45 @@ def test_addresses_a_node_may_not_have(address: str) -> None:
 )
 def test_kube_proxy_starts(version: str, flags: list[str], starts: bool) -> None:  # noqa: FBT001 - a table
     assert (not fatal("kube-proxy", *flags, version=version)) == starts
+
+
+@pytest.mark.parametrize(("version", "notes"), [("1.34", 0), ("1.35", 1), ("1.36", 1)])
+def test_ipvs_is_deprecated(version: str, notes: int) -> None:
+    frame = check_flags("kube-proxy", ["--proxy-mode=ipvs", "--cluster-cidr=10.0.0.0/16"], kube_version=version)
+    assert frame["message"].str.startswith("The ipvs proxier is now deprecated").sum() == notes
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("250", 250),
+        ("+250", 250),
+        ("0xFA", 250),
+        ("0o372", 250),
+        ("0372", 250),  # octal, as in Go
+        ("0b1111_1010", 250),
+        ("2_5_0", 250),
+        ("0", 0),
+        ("-0", 0),
+        ("250.0", "invalid syntax"),
+        ("2__50", "invalid syntax"),
+        ("_250", "invalid syntax"),
+        ("0x", "invalid syntax"),
+        ("08", "invalid syntax"),
+        ("", "invalid syntax"),
+        ("1e3", "invalid syntax"),
+        ("\N{ARABIC-INDIC DIGIT TWO}50", "invalid syntax"),
+        ("2147483648", "value out of range"),
+        ("9" * 5000, "value out of range"),
+    ],
+)
+def test_numbers_are_read_as_go_reads_them(text: str, value: int | str) -> None:
+    """strconv.ParseInt with base 0, 32 bits, as pflag calls it for --max-pods."""
+    flags = [f"--max-pods={text}"]
+    if isinstance(value, int):
+        assert config_from_flags({"kubelet": flags}).max_pods == value
+    else:
+        assert any(value in words for words in fatal("kubelet", *flags))
 
 
 # ---------------------------------------------------------------- configuration from flags
