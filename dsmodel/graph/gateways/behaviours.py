@@ -81,6 +81,12 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
         before="1.20.2",
     ),
     Behaviour("Cilium", "egressIP without other family", "that family", "cilium/cilium#48661", since="1.20.2"),
+    Behaviour("Cilium", "egressGateways", "dropped", "cilium/cilium#39304: no such field yet", before="1.18"),
+    Behaviour("Cilium", "egressGateways", "read", "cilium/cilium#39304", since="1.18"),
+    Behaviour(
+        "Cilium", "nodeSelector of selectors", "dropped", "cilium/cilium#35421: no such field yet", before="1.17"
+    ),
+    Behaviour("Cilium", "nodeSelector of selectors", "read", "cilium/cilium#35421", since="1.17"),
     Behaviour(
         "Cilium",
         "sources in selectors",

@@ -122,7 +122,7 @@ def read_cilium(cluster: Cluster, version: str) -> tuple[list[CiliumPolicy], lis
     settings = next((each for each in places if each is not None), None)
     policies, findings = [], []
     for manifest in cluster.objects.of("CiliumEgressGatewayPolicy", "cilium.io"):
-        policy, wrong = _read(Manifest(manifest, fields=_FIELDS), settings, version)
+        policy, wrong = _read(Manifest(manifest, fields=_fields(version)), settings, version)
         policies.append(policy)
         findings += wrong
     return policies, findings
@@ -226,17 +226,15 @@ def _at(
     if known and not address:
         reason = f"{policy.title}: {node} has no {family} egress address, and Cilium drops {family} (no egress IP)"
         return underlay, Way(Verdict.DROPPED_NO_EGRESS_IP, reason)
-    other = IPFamily.IPV6 if family is IPFamily.IPV4 else IPFamily.IPV4
+    (other,) = set(IPFamily) - {family}
     both, why = _needs_both(policy, gateway)
     if both and _needs(policy, other):
         lacking, sure = _egress_address(policy, gateway, other, place)
         if sure and not lacking:
             reason = f"{policy.title}: {node} has no {other} egress address, without which {family} gets none either"
             return underlay, Way(Verdict.DROPPED_NO_EGRESS_IP, f"{reason} ({why})")
-    if family is IPFamily.IPV6:
-        reason = f"{policy.title}: first matching node by name, reached over IPv4"
-    else:
-        reason = f"{policy.title}: first matching node by name"
+    reason = f"{policy.title}: first matching node by name"
+    reason += ", reached over IPv4" if family is IPFamily.IPV6 else ""
     if not address:
         reason += f"; the {family} address of its interface is not known"
     return underlay, Way(Verdict.VIA_GATEWAY, reason, (Exit(row, address, node),))
@@ -271,6 +269,20 @@ def _egress_address(
     return (own, True) if owner == row else ("", not own)  # the device that owns it is the one of the InternalIP
 
 
+def _has(field: str, version: str) -> bool:
+    """Tell whether a version has a field; the API server drops those that it does not know."""
+    return behaviour(_PRODUCT, field, version=version).value == "read"
+
+
+def _fields(version: str) -> dict[str, tuple[str, ...]]:
+    """Return the fields that a version has."""
+    absent = {
+        "": () if _has("egressGateways", version) else ("egressGateways",),
+        "selectors.*": () if _has("nodeSelector of selectors", version) else ("nodeSelector",),
+    }
+    return {path: tuple(name for name in names if name not in absent.get(path, ())) for path, names in _FIELDS.items()}
+
+
 def _read(manifest: Manifest, settings: Mapping[str, str] | None, version: str) -> tuple[CiliumPolicy, list[Finding]]:
     """Read one policy, and reject it where the agent does."""
     ignored: list[str] = []
@@ -281,7 +293,7 @@ def _read(manifest: Manifest, settings: Mapping[str, str] | None, version: str) 
     if manifest.value("spec.destinationCIDRs") is None:
         ignored.append("there are no destinationCIDRs")
     selection = _selection(manifest, ignored, settings, version)
-    listed = manifest.items("spec.egressGateways")
+    listed = manifest.items("spec.egressGateways") if _has("egressGateways", version) else []
     if not listed and manifest.value("spec.egressGateway") is None:
         ignored.append("there is neither egressGateway nor egressGateways")
     paths = [f"spec.egressGateways.{place}" for place in range(len(listed))] or ["spec.egressGateway"]
@@ -318,7 +330,7 @@ def _selection(manifest: Manifest, ignored: list[str], settings: Mapping[str, st
         path = f"spec.selectors.{place}"
         has_pods = manifest.value(f"{path}.podSelector") is not None
         has_namespaces = manifest.value(f"{path}.namespaceSelector") is not None
-        if manifest.value(f"{path}.nodeSelector") is not None:
+        if _has("nodeSelector of selectors", version) and manifest.value(f"{path}.nodeSelector") is not None:
             nodes.append(read_labels(manifest, f"{path}.nodeSelector", version=version))
         if not has_pods and not has_namespaces:
             ignored.append(f"{path} has neither podSelector nor namespaceSelector")

@@ -371,6 +371,26 @@ def test_sources_of_labels_are_read_from_1_20_on(version, expected, why):
     assert (("egress-invalid-selector", "CiliumEgressGatewayPolicy/a") in found) == (expected == NOT_MEANT)
 
 
+WORKERS = SHOP | {"nodeSelector": {"matchLabels": {"role": "worker"}}}
+
+
+@pytest.mark.parametrize(
+    ("version", "policy", "pod", "expected", "why"),
+    [
+        ("1.17.9", cegp(gateway=BY_ADDRESS, gateways=[EDGE]), "shop/cart", AT_V4, "no list yet: the single field"),
+        ("1.18.0", cegp(gateway=BY_ADDRESS, gateways=[EDGE]), "shop/cart", GATEWAY_A4, "the list"),
+        ("1.17.9", cegp(gateway=None, gateways=[EDGE]), "shop/cart", NOT_MEANT, "no gateway is left: rejected"),
+        ("1.16.9", cegp(selectors=[WORKERS]), "shop/on-edge", GATEWAY_A4, "no nodeSelector yet: any node"),
+        ("1.17.0", cegp(selectors=[WORKERS]), "shop/on-edge", NOT_MEANT, "only on workers"),
+    ],
+)
+def test_fields_that_a_version_does_not_have_are_dropped(version, policy, pod, expected, why):
+    cluster = fleet(policy)
+    assert outcome(cluster, pod, WEB4, versions={"Cilium": version}) == expected, why
+    found = ("egress-unknown-field", "CiliumEgressGatewayPolicy/a") in rules(cluster, versions={"Cilium": version})
+    assert found == (version in {"1.17.9", "1.16.9"})
+
+
 def test_node_selectors_take_the_source_too():
     gateway = {"nodeSelector": {"matchLabels": {"k8s:egress": "yes"}}}
     selectors = [SHOP | {"nodeSelector": {"matchLabels": {"k8s:role": "worker"}}}]
