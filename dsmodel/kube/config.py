@@ -11,17 +11,16 @@ Sources: ``cmd/kube-apiserver/app/options``, ``cmd/kube-controller-manager/app/c
 
 from __future__ import annotations
 
+import operator
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.cards import Card, Section
 from dsmodel.errors import InvalidCidr, InvalidConfig
 from dsmodel.kube.versions import NEWEST, KubeVersion
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 __all__ = ["DEFAULT_NODE_MASKS", "DEFAULT_NODE_PORTS", "ClusterConfig", "field_text", "parse_port_range"]
 
@@ -33,6 +32,7 @@ DEFAULT_NODE_PORTS = (30000, 32767)
 DEFAULT_MAX_PODS = 110
 
 _LAST_PORT = 65535
+_LONG = 20  # digits of a number that is none of these
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
 
 
@@ -210,20 +210,26 @@ class ClusterConfig:
         """
         blocks = _cidrs("cluster_cidrs", cluster_cidrs)
         ports = service_node_port_range
+        words = "give '30000-32767', or first and last port"
+        if not isinstance(ports, str) and not (isinstance(ports, Sequence) and len(ports) == 2):
+            raise _unfit("service_node_port_range", ports, words)
         config = cls(
             kube_version=KubeVersion(kube_version or f"1.{NEWEST}"),
             cluster_cidrs=blocks,
             service_cidrs=_cidrs("service_cidrs", service_cidrs),
-            node_cidr_mask_sizes=_masks(blocks, node_cidr_mask_sizes or {}),
-            service_node_port_range=parse_port_range(ports) if isinstance(ports, str) else (ports[0], ports[1]),
-            max_pods=max_pods,
-            feature_gates=dict(feature_gates or {}),
+            node_cidr_mask_sizes=_masks(blocks, _mapping("node_cidr_mask_sizes", node_cidr_mask_sizes)),
+            service_node_port_range=parse_port_range(ports)
+            if isinstance(ports, str)
+            else (_whole("service_node_port_range", ports[0]), _whole("service_node_port_range", ports[1])),
+            max_pods=_whole("max_pods", max_pods),
+            feature_gates=_gates(_mapping("feature_gates", feature_gates)),
             extra_service_cidrs=_cidrs("extra_service_cidrs", extra_service_cidrs),
         )
         named = {"kube_version": kube_version, "node_cidr_mask_sizes": node_cidr_mask_sizes}
         given = {name for name, value in named.items() if value}
         known = {entry.name: _origin(config, entry.name, given) for entry in fields(cls) if entry.name != "evidence"}
-        object.__setattr__(config, "evidence", {**known, **(evidence or {})})
+        told = {str(name): str(why) for name, why in _mapping("evidence", evidence).items()}
+        object.__setattr__(config, "evidence", {**known, **told})
         return config
 
     @property
@@ -374,6 +380,8 @@ def _check_families(name: str, cidrs: tuple[Cidr, ...]) -> None:
 
 def _cidrs(name: str, texts: Iterable[str | Cidr]) -> tuple[Cidr, ...]:
     """Read a list of ranges, naming the one that is none."""
+    if not isinstance(texts, str) and (isinstance(texts, bytes | Mapping) or not isinstance(texts, Iterable)):
+        raise _unfit(name, texts, "give a list of CIDRs, or text with commas")
     parts = [part for part in texts.split(",") if part] if isinstance(texts, str) else list(texts)
     found = []
     for place, part in enumerate(parts):
@@ -386,10 +394,44 @@ def _cidrs(name: str, texts: Iterable[str | Cidr]) -> tuple[Cidr, ...]:
 
 def _masks(blocks: tuple[Cidr, ...], given: Mapping[Any, int]) -> dict[IPFamily, int]:
     """Give each family of the cluster CIDRs its effective mask size; without cluster CIDRs keep what is given."""
-    named = {_family(str(key)): int(mask) for key, mask in given.items()}
+    named = {_family(str(key)): _whole(f"node_cidr_mask_sizes[{key}]", mask) for key, mask in given.items()}
     if not blocks:
         return named
     return {block.family: named.get(block.family, DEFAULT_NODE_MASKS[block.family]) for block in blocks}
+
+
+def _unfit(name: str, value: object, words: str) -> InvalidConfig:
+    """Make the error about a value of a wrong type."""
+    return InvalidConfig(f"{name} is {value!r:.60} of type {type(value).__name__}; {words}")
+
+
+def _mapping(name: str, value: object) -> Mapping[Any, Any]:
+    """Return a mapping; an empty one for None."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise _unfit(name, value, "give a mapping")
+    return value
+
+
+def _whole(name: str, value: object) -> int:
+    """Return a whole number, also one in digits."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < _LONG:
+        return int(value)
+    try:
+        if not isinstance(value, bool):
+            return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        pass
+    raise _unfit(name, value, "give a whole number")
+
+
+def _gates(given: Mapping[Any, Any]) -> dict[str, bool]:
+    """Read overrides of gates."""
+    for name, value in given.items():
+        if not isinstance(name, str) or not isinstance(value, bool):
+            raise _unfit(f"feature_gates[{name!r}]", value, "give True or False")
+    return dict(given)
 
 
 def _family(key: str) -> IPFamily:

@@ -1,6 +1,7 @@
 import copy
 import pickle
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,11 +79,35 @@ def test_text_is_read_as_the_flags_read_it() -> None:
         ({"service_node_port_range": (5, 4)}, "5-4 is not first <= last"),
         ({"service_node_port_range": "x"}, "strconv.Atoi"),
         ({"max_pods": -1}, "max_pods is -1"),
+        ({"cluster_cidrs": None}, "cluster_cidrs is None of type NoneType; give a list of CIDRs"),
+        ({"service_cidrs": 7}, "service_cidrs is 7 of type int"),
+        ({"extra_service_cidrs": b"10.0.0.0/8"}, "of type bytes"),
+        ({"cluster_cidrs": {"a": 1}}, "of type dict"),
+        ({"cluster_cidrs": [None]}, r"cluster_cidrs\[0\]"),
+        ({"node_cidr_mask_sizes": 24}, "node_cidr_mask_sizes is 24 of type int; give a mapping"),
+        ({"node_cidr_mask_sizes": {"IPv4": None}}, r"node_cidr_mask_sizes\[IPv4\] is None"),
+        ({"node_cidr_mask_sizes": {"IPv4": 24.5}}, "give a whole number"),
+        ({"service_node_port_range": None}, "give '30000-32767', or first and last port"),
+        ({"service_node_port_range": [30000]}, "first and last port"),
+        ({"service_node_port_range": ["a", 1]}, "give a whole number"),
+        ({"service_node_port_range": {"a": 1}}, "first and last port"),
+        ({"max_pods": None}, "max_pods is None of type NoneType; give a whole number"),
+        ({"max_pods": 110.0}, "max_pods is 110.0 of type float"),
+        ({"max_pods": True}, "max_pods is True of type bool"),
+        ({"feature_gates": "IPv6DualStack=true"}, "of type str; give a mapping"),
+        ({"feature_gates": {"IPv6DualStack": "true"}}, "give True or False"),
+        ({"evidence": ["max_pods"]}, "evidence is .* of type list"),
     ],
 )
 def test_values_that_mean_nothing(arguments: dict[str, object], words: str) -> None:
     with pytest.raises(InvalidConfig, match=words):
         ClusterConfig.of(**arguments)  # type: ignore[arg-type]
+
+
+def test_numbers_of_numpy_and_in_digits_are_whole_numbers() -> None:
+    config = ClusterConfig.of(cluster_cidrs=["10.0.0.0/8"], max_pods=np.int64(250), node_cidr_mask_sizes={"IPv4": "25"})
+    assert (config.max_pods, config.node_cidr_mask_sizes[IPFamily.IPV4]) == (250, 25)
+    assert type(config.max_pods) is int
 
 
 def test_a_version_outside_the_window() -> None:
