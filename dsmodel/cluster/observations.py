@@ -1,4 +1,4 @@
-"""What was counted twice at one time: the one rule for it, whether history is read, stored or fitted.
+"""What counts of a history: numbers, and one of what was counted twice; one rule, whether it is read, kept or fitted.
 
 Promises that the same time and name with the same number counts once; with another number the one given last counts,
 as a correction is given after what it corrects; a row without a number never replaces one that has it. Findings say so.
@@ -8,18 +8,57 @@ What it does not know: several times of one day, of which a forecast takes the l
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+
+from dsmodel.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
-
     from dsmodel.cluster.checks import Finding
 
-__all__ = ["without_repeats"]
+__all__ = ["counts_of", "without_repeats"]
+
+
+def counts_of(column: pd.Series[Any], what: str) -> pd.Series[float]:
+    """Read counts; a cell that is empty, or endless, stays empty.
+
+    Parameters
+    ----------
+    column : pandas.Series
+        Numbers, or text of numbers.
+    what : str
+        Its name, for the message.
+
+    Returns
+    -------
+    pandas.Series of float64
+        Of the same index.
+
+    Raises
+    ------
+    InvalidInput
+        If a cell is text and no number, or is negative; the message names the first and its row.
+
+    Examples
+    --------
+    >>> counts_of(pd.Series(["3", None, "4.5"]), "value").tolist()
+    [3.0, nan, 4.5]
+    """
+    values = pd.to_numeric(column, errors="coerce").astype("Float64").astype(np.float64)
+    values = values.replace([np.inf, -np.inf], np.nan)
+    odd = np.flatnonzero((values.isna() & column.notna()).to_numpy())
+    words = [place for place in odd.tolist() if isinstance(column.iloc[place], str)]
+    below = np.flatnonzero((values < 0).to_numpy())
+    for places, rule in ((words, "is no number"), (below, "is negative; a history counts what is in use")):
+        if len(places):
+            cell = column.iloc[places[0]]
+            shown = repr(cell) if isinstance(cell, str) else repr(float(cell))
+            raise InvalidInput(f"{what}, row {places[0] + 1}: {shown} {rule}")
+    return values
 
 
 def without_repeats(
@@ -52,7 +91,6 @@ def without_repeats(
 
     Examples
     --------
-    >>> import pandas as pd
     >>> table = pd.DataFrame({"time": pd.to_datetime(["2026-01-01"] * 2), "pool": "pods", "used": [9.0, 4.0]})
     >>> rows, found = without_repeats(table, ["pool"], ["used"])
     >>> rows["used"].tolist(), found[0][3]

@@ -283,7 +283,7 @@ def test_parts_of_a_cluster_have_their_own_demand():
         (pd.DataFrame({"time": ["2026-01-01", "soon"], "metric": "pods", "value": [1, 2]}), "row 2: time='soon'"),
         (
             pd.DataFrame({"time": ["2026-01-01"], "metric": "pods", "value": ["many"]}),
-            "row 1: value='many' is no number",
+            "history, value, row 1: 'many' is no number",
         ),
         (pd.DataFrame({"time": ["2026-01-01"], "metric": "pods", "value": [-4]}), "is negative"),
         (history([1, 2, 3]), "no series to fit .pods: 3 days"),

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from dsmodel.addresses.cidr import Cidr
-from dsmodel.cluster.observations import without_repeats
+from dsmodel.cluster.observations import counts_of, without_repeats
 from dsmodel.errors import InvalidCidr, InvalidInput
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def observations_of(frame: pd.DataFrame, what: str) -> pd.DataFrame:
     data["pool"] = frame[named]
     for column, source in (("used", counted), ("usable", "usable")):
         if source in frame:
-            data[column] = _numbers(frame[source], f"{what}, {source}")
+            data[column] = counts_of(frame[source], f"{what}, {source}")
     data["time"] = pd.to_datetime(frame["time"], utc=True, errors="coerce", format="mixed")
     if data["time"].isna().any():
         place = int(np.argmax(data["time"].isna().to_numpy()))
@@ -211,21 +211,6 @@ def tidy(observations: pd.DataFrame, findings: Sequence[Finding] = ()) -> pd.Dat
         dict(zip(("severity", "rule", "object", "message"), each, strict=True)) for each in dict.fromkeys(found)
     ]
     return frame
-
-
-def _numbers(column: pd.Series[Any], what: str) -> pd.Series[Any]:
-    """Read counts; a cell that is empty stays so."""
-    values = pd.to_numeric(column, errors="coerce").astype("Float64").astype(np.float64)
-    values = values.replace([np.inf, -np.inf], np.nan)
-    for bad, rule in (
-        (values.isna() & column.notna() & column.map(lambda cell: isinstance(cell, str)), "is no number"),
-        (values < 0, "is negative; a history counts what is in use"),
-    ):
-        if bad.any():
-            place = int(np.argmax(bad.to_numpy()))
-            cell = column.iloc[place]
-            raise InvalidInput(f"{what}, row {place + 1}: {cell if isinstance(cell, str) else float(cell)!r} {rule}")
-    return values
 
 
 def _with_total(rows: pd.DataFrame, found: list[Finding]) -> pd.DataFrame:
@@ -297,16 +282,16 @@ def _cidrs(ranges: list[str]) -> Iterator[tuple[int, Cidr]]:
 def _named_by_source(frame: pd.DataFrame, found: list[Finding]) -> pd.DataFrame:
     """Let one source speak for each pool, and name the others apart."""
     keys = ["pool", "ip_family", "node_pool", "zone"]
-    speakers: dict[tuple[str, ...], str] = {}
-    for key, rows in frame.groupby(keys, sort=True):
+    grouped = frame.groupby(keys, sort=True)
+    speakers: list[str] = []
+    for key, rows in grouped:
         counts = Counter(dict(rows.groupby("source", sort=True)["time"].nunique()))
         first, *others = sorted(counts, key=lambda name: (-counts[name], name))
-        speakers[tuple(map(str, key))] = first
+        speakers.append(first)
         if others:
             title = ", ".join(filter(None, map(str, key)))
             message = f"{first or 'the frame'} saw it {counts[first]:,} times and counts; {', '.join(others)} beside it"
             found.append(("info", "history-two-sources", title, message))
-    spoken = [speakers[key] for key in zip(*(frame[name].tolist() for name in keys), strict=True)]
-    other = frame["source"].to_numpy() != np.array(spoken, object)
+    other = frame["source"].to_numpy() != np.array(speakers, object)[grouped.ngroup().to_numpy()]
     frame["metric"] = frame["metric"].where(~other, frame["metric"] + " (" + frame["source"] + ")")
     return frame

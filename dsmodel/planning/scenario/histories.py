@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from dsmodel.cluster.observations import without_repeats
+from dsmodel.cluster.observations import counts_of, without_repeats
 from dsmodel.errors import InvalidInput
 from dsmodel.planning.scenario.parts import partitioned
 
@@ -153,16 +153,10 @@ def _tidy(history: pd.DataFrame) -> pd.DataFrame:
         found = f"has no column {missing[0]}" if missing else "has no row"
         raise InvalidInput(f"history {found}; it needs time, metric (or pool) and value")
     times = pd.to_datetime(history["time"], utc=True, errors="coerce", format="mixed")
-    values = pd.to_numeric(history["value"], errors="coerce").astype("float64").replace([np.inf, -np.inf], np.nan)
-    for bad, column, rule in (
-        (times.isna(), "time", "is no time"),
-        (values.isna() & history["value"].notna() & history["value"].map(lambda cell: isinstance(cell, str)), "value",
-         "is no number"),
-        (values < 0, "value", "is negative; a history counts what is in use"),
-    ):  # fmt: skip
-        if bad.any():
-            row = int(np.argmax(bad.to_numpy()))
-            raise InvalidInput(f"history, row {row + 1}: {column}={history[column].iloc[row]!r} {rule}")
+    if times.isna().any():
+        row = int(np.argmax(times.isna().to_numpy()))
+        raise InvalidInput(f"history, row {row + 1}: time={history['time'].iloc[row]!r} is no time")
+    values = counts_of(history["value"], "history, value")
     keys = {
         name: history[source].astype("str").where(history[source].notna(), "") if source in history else ""
         for name, source in zip(_KEYS, (named, *_KEYS[1:]), strict=True)

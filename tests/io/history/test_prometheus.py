@@ -10,10 +10,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from local_servers import free_port, serving
 
+from dsmodel.cli import main
 from dsmodel.errors import DsmodelError, InvalidInput, Unreachable
 from dsmodel.io.history import Prometheus, append_history, read_history
+from dsmodel.io.samples import sample_path
 from dsmodel.planning.scenario import fit
 
 SPAN = {"start": "2026-01-01", "end": "2026-01-20"}
@@ -149,6 +152,24 @@ def test_a_real_server_takes_matchers_and_refuses_nonsense(server) -> None:
         read_history(server, start="2020-01-01", end="2020-01-02")
     with pytest.raises(Unreachable, match="HTTP 404"):
         read_history(f"{server}/elsewhere", **SPAN)
+
+
+@needs_prometheus
+def test_a_real_server_is_asked_from_a_terminal(server, tmp_path) -> None:
+    headers = tmp_path / "headers"
+    headers.write_text("Authorization: Bearer secret\n")
+    span = ("--from", SPAN["start"], "--to", SPAN["end"], "--headers", str(headers))
+    kept = CliRunner().invoke(main, ["history", "append", server, str(tmp_path / "kept"), *span])
+    assert kept.exit_code == 0, kept.output
+    assert "info: node blocks, 10.244.0.0/18: node_ipam_controller_cidrset_cidrs_allocations_total went" in kept.stderr
+    assert read_history(tmp_path / "kept").equals(read_history(server, **SPAN))
+    asked = ["--history", server, "--history-from", SPAN["start"], "--history-to", SPAN["end"]]
+    more = ["--horizon", "90d", "--trajectories", "20", "--format", "json"]
+    answer = CliRunner().invoke(main, ["forecast", str(sample_path("nearly-full")), *asked, *more])
+    document = json.loads(answer.stdout)
+    assert document["start"] == "2026-01-20"
+    assert "pods 8 a day" in document["assumptions"]
+    assert "services 3 a day" in document["assumptions"]
 
 
 @needs_prometheus
