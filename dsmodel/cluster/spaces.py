@@ -206,9 +206,9 @@ def plugin_spaces(plugin: NetworkPlugin) -> Iterator[Space]:
     if isinstance(plugin, Calico):
         yield from (_calico_addresses(*pool) for pool in _pools(plugin, "addresses"))
     if isinstance(plugin, AwsVpcCni):
-        yield _subnet(plugin, plugin.subnet, plugin.pool.addresses(plugin.pool.used_offsets()))
+        yield _subnet(name, plugin.subnet, plugin.pool.addresses(plugin.pool.used_offsets()), plugin.pool.usable)
     if isinstance(plugin, AzureSubnet):
-        yield from (_subnet(plugin, cidr, plugin.taken(cidr.family)) for cidr in plugin.cidrs)
+        yield from (_subnet(name, cidr, *plugin.taken(cidr.family)) for cidr in plugin.cidrs)
     if isinstance(plugin, RangePlugin | MultiPool):
         for ranges in plugin.ranges.values():
             yield from _range_addresses(f"{name}: node ranges", ranges)
@@ -395,9 +395,8 @@ def _calico_addresses(line: PoolUsage, table: BlockTable, number: int) -> Space:
     )
 
 
-def _subnet(plugin: AwsVpcCni | AzureSubnet, subnet: Cidr, taken: NDArray[Any]) -> Space:
-    """Tell of a subnet which addresses nodes hold, warm ones and those of interfaces included."""
-    line = next(each for each in plugin.usage() if each.unit == "subnet addresses" and each.cidrs == (subnet,))
+def _subnet(name: str, subnet: Cidr, taken: NDArray[Any], usable: int) -> Space:
+    """Tell of a cloud's subnet which addresses nodes hold, warm ones and those of interfaces included."""
     kept = [subnet.first + offset for offset in range(RESERVED_FIRST)]
     kept += [subnet.last - offset for offset in range(RESERVED_LAST)]
     return Space(
@@ -408,10 +407,10 @@ def _subnet(plugin: AwsVpcCni | AzureSubnet, subnet: Cidr, taken: NDArray[Any]) 
         subnet.family.bits,
         taken,
         from_integers(kept, family=subnet.family),
-        line.usable,
-        line.used,
-        max(0, line.free),
-        name=f"{plugin.provenance.plugin}: {line.pool}",
+        usable,
+        len(taken),
+        usable - len(taken),
+        name=f"{name}: subnet",
     )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from dsmodel.cni.contract import Placement, PodCidrRole, PoolUsage, node_rows
 from dsmodel.errors import InvalidInput, Reason
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -179,7 +180,7 @@ class Elsewhere:
         lines = []
         for family, counts in self.held.items():
             has, used, leaving = counts.sum(axis=0).tolist()
-            text = f"on {np.count_nonzero(counts[:, 0]):,} nodes"
+            text = f"on {counted(np.count_nonzero(counts[:, 0]), 'node')}"
             lines.append(PoolUsage("node addresses", family, text, has, used, cooling=leaving))
         return lines
 
@@ -200,4 +201,4 @@ class Elsewhere:
 
     def __repr__(self) -> str:
         """Return whose state it is, and how many nodes there are."""
-        return f"Elsewhere({self.provenance.plugin}, {self.nodes:,} nodes)"
+        return f"Elsewhere({self.provenance.plugin}, {counted(self.nodes, 'node')})"

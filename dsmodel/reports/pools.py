@@ -118,10 +118,12 @@ def _seen(cluster: Cluster, row: ClusterPool) -> int | None:
     return int(np.count_nonzero(cluster.pod_blocks[row.family].ordinals(nodes[known], column[known])[1]))
 
 
-def _nodes_seen(cluster: Cluster, row: ClusterPool) -> int:
-    """Count the nodes that show a block of a range."""
+def _nodes_seen(cluster: Cluster, row: ClusterPool) -> int | None:
+    """Count the nodes that show a block of a range; None where they show none of the plugin's."""
     plugin, family = cluster.network_plugin, row.family
     assert family is not None  # noqa: S101 - blocks have a family; tells the type checker
+    if row.name and plugin is not None and family not in plugin.node_ranges:
+        return None
     if row.name and plugin is not None:
         bases, lengths = plugin.node_ranges[family]
         present, cidrs = lengths > 0, row.cidrs

@@ -19,6 +19,7 @@ from dsmodel.cni.azure.limits import Scaler
 from dsmodel.cni.azure.subnet import AzureSubnet
 from dsmodel.cni.contract import PoolUsage
 from dsmodel.errors import InvalidField, InvalidInput
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -110,7 +111,7 @@ def read_subnet(
     >>> node = {"metadata": {"name": "a"}, "status": {"networkContainers": [container]}}
     >>> subnet, findings = read_subnet([node], names=["a"])
     >>> [(line.pool, line.range, line.usable, line.used) for line in subnet.usage()]
-    [('subnet', '10.9.0.0/24', 251, 3), ('node addresses', 'on 1 nodes', 2, 0)]
+    [('subnet', '10.9.0.0/24', 251, 3), ('node addresses', 'on 1 node', 2, 0)]
     """
     places = {name: place for place, name in enumerate(names)}
     findings: list[Finding] = []
@@ -154,7 +155,8 @@ def read_subnet(
     model.nodes = len(names)
     if strange:
         where = " and ".join(map(str, model.cidrs))
-        text = f"{strange:,} addresses of nodes lie outside {where}, the subnet of most nodes, and count nowhere"
+        what = counted(strange, "address")
+        text = f"{what} of nodes outside {where}, the subnet of most nodes, or held twice: counted nowhere"
         findings.append(("warning", "azure-address-outside-subnet", "Cluster", text))
     return model, findings
 

@@ -27,6 +27,7 @@ from dsmodel.cni.contract import Placement, PodCidrRole, PoolUsage, node_rows
 from dsmodel.errors import InvalidField, InvalidInput, Reason
 from dsmodel.pools.arrivals import Arrivals
 from dsmodel.pools.ranges import AddressRange
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,7 +114,7 @@ class AzureSubnet:
     >>> from dsmodel.addresses.cidr import Cidr
     >>> azure = AzureSubnet([Cidr("10.240.0.0/24")])
     >>> azure.add_nodes(9).tolist().count(True), azure.usage()[0].free
-    (8, 3)
+    (8, 0)
     >>> dynamic = AzureSubnet([Cidr("10.241.0.0/24")], scaler=Scaler())
     >>> _ = dynamic.add_nodes(2), dynamic.place([0] * 25)
     >>> [(line.pool, line.usable, line.used) for line in dynamic.usage()]
@@ -367,7 +368,8 @@ class AzureSubnet:
         Returns
         -------
         list of PoolUsage
-            Subnets, what nodes hold ready counted as used; then nodes' addresses for pods.
+            Of a subnet for pods its addresses, what nodes hold ready counted as used; of a node subnet the shares of
+            one node each. Then nodes' addresses for pods.
 
         Raises
         ------
@@ -377,10 +379,16 @@ class AzureSubnet:
         most = self.max_pods if self.scaler is None else self.scaler.max_ips - 1
         subnets, nodes = [], []
         for subnet, (family, held) in zip(self.cidrs, self._held.items(), strict=True):
-            line = PoolUsage("subnet", family, str(subnet), held.pool.usable, held.pool.used, _FIRST + _LAST)
-            subnets.append(replace(line, unit="subnet addresses", cidrs=(subnet,)))
+            if self.scaler is None:
+                share = 1 + self.max_pods
+                text = f"{subnet} in {share} addresses a node"
+                line = PoolUsage("subnet", family, text, held.pool.usable // share, held.pool.used // share)
+                subnets.append(replace(line, unit="node ranges", cidrs=(subnet,)))
+            else:
+                line = PoolUsage("subnet", family, str(subnet), held.pool.usable, held.pool.used, _FIRST + _LAST)
+                subnets.append(replace(line, unit="subnet addresses", cidrs=(subnet,)))
             own = int(held.own.sum())
-            text = f"on {np.count_nonzero(held.counts(self.nodes)):,} nodes"
+            text = f"on {counted(np.count_nonzero(held.counts(self.nodes)), 'node')}"
             line = PoolUsage("node addresses", family, text, len(held.own) - own, int(held.used.sum()))
             nodes.append(replace(line, cidrs=(subnet,), per_node=most))
         return subnets + nodes
@@ -408,8 +416,8 @@ class AzureSubnet:
         held = self._held[family]
         return held.pool.addresses(held.offset), np.full(len(held.offset), family.bits, np.uint8), held.node
 
-    def taken(self, family: IPFamily) -> NDArray[Any]:
-        """Return what is taken of a subnet.
+    def taken(self, family: IPFamily) -> tuple[NDArray[Any], int]:
+        """Return what is taken of a subnet, and how much of it there is.
 
         Parameters
         ----------
@@ -418,8 +426,8 @@ class AzureSubnet:
 
         Returns
         -------
-        address column
-            In the order of the subnet.
+        tuple of address column and int
+            In the order of the subnet; addresses it has without those that Azure keeps.
 
         Raises
         ------
@@ -427,7 +435,7 @@ class AzureSubnet:
             No subnet is of the family.
         """
         pool = self._held[family].pool
-        return pool.addresses(pool.used_offsets())
+        return pool.addresses(pool.used_offsets()), pool.usable
 
     def copy(self) -> Self:
         """Return an independent plugin of the same state.

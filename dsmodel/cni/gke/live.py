@@ -19,6 +19,7 @@ from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.cni.gke.plugin import FEWEST, GKE, INTERFACE, MOST, POD_BLOCK, pod_prefix
 from dsmodel.cni.node_ranges import pod_cidr_columns
 from dsmodel.errors import InvalidInput
+from dsmodel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -228,11 +229,14 @@ def _pod_ranges(given: Sequence[Cidr], held: Sequence[Cidr], prefix: int, findin
     length = min(prefix, IPFamily.IPV4.bits - (first ^ last).bit_length())
     cover = Cidr.from_parts(IPFamily.IPV4, first, length, host_bits="mask")
     if any(cover.overlaps(each) for each in ranges):
-        text = f"{len(outside):,} nodes have alias ranges outside {', '.join(map(str, ranges))}, and count nowhere"
+        text = f"alias ranges of {counted(len(outside), 'node')} lie outside {', '.join(map(str, ranges))}, and count nowhere"
         findings.append(("warning", "gke-nodes-outside-pod-ranges", "Cluster", text))
         return ranges
     why = "no object names secondary ranges" if not ranges else "they have an additional pod range"
-    text = f"{len(outside):,} nodes have alias ranges in {cover}, the smallest range around them, which may be larger"
+    text = (
+        f"alias ranges of {counted(len(outside), 'node')} are taken to be of {cover}, the smallest range around them; "
+        "it may be larger"
+    )
     way = "read what gcloud container clusters describe says under ipAllocationPolicy, and give it as cluster_cidrs"
     findings.append(("info", "gke-pod-ranges-not-known", "Cluster", f"{text}: {why}; {way}"))
     return [*ranges, cover]

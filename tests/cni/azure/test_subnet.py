@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsmodel import Cluster, ClusterConfig
+from dsmodel import Cluster, ClusterConfig, reports
 from dsmodel.addresses.arrays import to_integers
 from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.cni.azure import AzureSubnet, Scaler
@@ -17,7 +17,7 @@ V4, V6 = IPFamily.IPV4, IPFamily.IPV6
 
 
 def subnet_used(azure: AzureSubnet) -> list[int]:
-    return [line.used for line in azure.usage() if line.unit == "subnet addresses"]
+    return [len(azure.taken(family)[0]) for family in azure.ip_families]
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,8 @@ def test_a_node_subnet_holds_nodes_and_surge_times_one_more_than_their_pods(
     azure = AzureSubnet([Cidr(subnet)], max_pods=max_pods)
     assert azure.add_nodes(nodes + 3).tolist() == [True] * nodes + [False] * 3
     assert subnet_used(azure) == [nodes * (1 + max_pods)]
+    line = azure.usage()[0]
+    assert (line.unit, line.usable, line.used) == ("node ranges", nodes, nodes)
 
 
 def test_a_node_subnet_serves_its_maximum_of_pods_and_no_more() -> None:
@@ -71,7 +73,7 @@ def test_a_batch_goes_back_when_pods_leave() -> None:
     azure.release([0] * 20, {V4: placed.addresses[V4][:20]})
     assert subnet_used(azure) == [16]
     left = set(to_integers(placed.addresses[V4][20:]))
-    assert left < set(to_integers(azure.taken(V4)))
+    assert left < set(to_integers(azure.taken(V4)[0]))
 
 
 def test_what_batches_strand_goes_one_by_one() -> None:
@@ -170,5 +172,11 @@ def test_in_a_cluster() -> None:
     cluster = Cluster(config, network_plugin=AzureSubnet([Cidr("10.240.0.0/24")]))
     assert cluster.add_nodes(9).granted == 8
     assert cluster.add_pods([0] * 30 + [8]).granted == 30
+    limits = reports.limits(cluster).set_index("pool")
+    assert limits.loc["node blocks", ["usable", "used"]].tolist() == [8, 8]
+    assert limits.loc["pod addresses", ["usable", "used"]].tolist() == [240, 30]
+    frame = reports.utilization(cluster).set_index("pool")
+    assert frame.loc["node blocks", "range"] == "10.240.0.0/24 in 31 addresses a node"
+    assert reports.fragmentation(cluster, lengths=[28]).set_index("pool").loc["subnet addresses", "free"] == 3
     assert cluster.remove_nodes([0]).granted == 1
     assert cluster.add_nodes(1).granted == 1
