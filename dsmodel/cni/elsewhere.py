@@ -180,7 +180,7 @@ class Elsewhere:
         lines = []
         for family, counts in self.held.items():
             has, used, leaving = counts.sum(axis=0).tolist()
-            text = f"on {counted(np.count_nonzero(counts[:, 0]), 'node')}"
+            text = f"on {counted(int(np.count_nonzero(counts[:, 0])), 'node')}"
             lines.append(PoolUsage("node addresses", family, text, has, used, cooling=leaving))
         return lines
 

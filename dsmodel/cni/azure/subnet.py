@@ -388,7 +388,7 @@ class AzureSubnet:
                 line = PoolUsage("subnet", family, str(subnet), held.pool.usable, held.pool.used, _FIRST + _LAST)
                 subnets.append(replace(line, unit="subnet addresses", cidrs=(subnet,)))
             own = int(held.own.sum())
-            text = f"on {counted(np.count_nonzero(held.counts(self.nodes)), 'node')}"
+            text = f"on {counted(int(np.count_nonzero(held.counts(self.nodes))), 'node')}"
             line = PoolUsage("node addresses", family, text, len(held.own) - own, int(held.used.sum()))
             nodes.append(replace(line, cidrs=(subnet,), per_node=most))
         return subnets + nodes

@@ -229,7 +229,8 @@ def _pod_ranges(given: Sequence[Cidr], held: Sequence[Cidr], prefix: int, findin
     length = min(prefix, IPFamily.IPV4.bits - (first ^ last).bit_length())
     cover = Cidr.from_parts(IPFamily.IPV4, first, length, host_bits="mask")
     if any(cover.overlaps(each) for each in ranges):
-        text = f"alias ranges of {counted(len(outside), 'node')} lie outside {', '.join(map(str, ranges))}, and count nowhere"
+        known = ", ".join(map(str, ranges))
+        text = f"alias ranges of {counted(len(outside), 'node')} lie outside {known}, and count nowhere"
         findings.append(("warning", "gke-nodes-outside-pod-ranges", "Cluster", text))
         return ranges
     why = "no object names secondary ranges" if not ranges else "they have an additional pod range"
