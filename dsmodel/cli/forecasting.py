@@ -70,7 +70,9 @@ def _takes_demand(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--growth-per-month", type=number, metavar="RATIO", help="Nodes, pods, Services compounding; 0.08 is 8 %."
         ),
-        click.option("--demand", type=file, metavar="CSV", help="Parts of demand: kind, per_week, time, count, zone."),
+        click.option(
+            "--demand", type=file, metavar="CSV", help="Parts of demand: kind, zone, per_week, weekly, burst."
+        ),
         click.option(
             "--history", metavar="PLACE", help="Fit demand to CSV, Parquet, metrics, dumps, or a server's URL."
         ),

@@ -1,6 +1,7 @@
 """Demand over time: what is accepted, how it reads, and what history says."""
 
 import datetime as dt
+import io
 import math
 
 import numpy as np
@@ -119,7 +120,10 @@ def test_a_frame_says_the_same_as_numbers():
             {"kind": "nodes", "per_week": 3},
             {"kind": "pods", "per_day": 10, "leaving_ratio": 0.02},
             {"kind": "pods", "time": "2026-06-01", "count": 500, "days": 5},
-            {"kind": "pods", "zone": "a", "per_month": 30},
+            {"kind": "pods", "zone": "a", "per_month": 30, "weekly": "1, 1, 1, 1, 1, 0, 0"},
+            {"kind": "pods", "zone": "a", "burst": 40, "days": 3, "every_days": 90},
+            {"kind": "pods", "node_pool": "gpu", "per_day": 1, "yearly": "1 1 1 1 1 1 1 1 1 1 2 3"},
+            {"kind": "pods", "node_pool": "gpu", "burst": 80, "days": 4, "time": "2026-11-27"},
         ]
     )
     expected = Scenario(
@@ -127,10 +131,22 @@ def test_a_frame_says_the_same_as_numbers():
         (
             Demand("nodes", Growth.linear(3, per="week")),
             Demand("pods", Growth(per_day=10, leaving_ratio=0.02, steps=(Step("2026-06-01", 500, days=5),))),
-            Demand("pods", Growth.linear(30, per="month"), zone="a"),
+            Demand(
+                "pods",
+                Growth.linear(30, per="month")
+                .with_season(weekly=(1, 1, 1, 1, 1, 0, 0))
+                .plus(Burst(40, 3, every_days=90)),
+                zone="a",
+            ),
+            Demand(
+                "pods",
+                Growth(per_day=1).with_season(yearly=(1,) * 10 + (2, 3)).plus(Burst(80, 4, at="2026-11-27")),
+                node_pool="gpu",
+            ),
         ),
     )
     assert Scenario.from_frame(frame, start=START) == expected
+    assert Scenario.from_frame(pd.read_csv(io.StringIO(frame.to_csv(index=False))), start=START) == expected
 
 
 @pytest.mark.parametrize(
@@ -143,6 +159,15 @@ def test_a_frame_says_the_same_as_numbers():
         ([{"kind": "pods", "per_week": -1}], "row 1: count=-1"),
         ([{"kind": "pods", "time": "2026-01-02"}], "a step needs both time and count"),
         ([{"kind": "pods", "time": "never", "count": 3}], "step='never'"),
+        ([{"kind": "pods", "burst": 3}], "a burst needs burst, days, and one of time and every_days"),
+        (
+            [{"kind": "pods", "burst": 3, "days": 1, "time": "2026-01-02", "every_days": 9}],
+            "one of time and every_days",
+        ),
+        ([{"kind": "pods", "every_days": 9}], "a step needs both time and count; a burst needs"),
+        ([{"kind": "pods", "per_week": 1, "weekly": "1 1 1"}], "row 1: weekly=.1.0, 1.0, 1.0.: needs 7 weights"),
+        ([{"kind": "pods", "per_week": 1, "weekly": "all days"}], "row 1: could not convert"),
+        ([{"kind": "pods", "weekly": "1 1 1 1 1 0 0"}] * 2, "row 2: weekly stands twice"),
         ([{"kind": "pods", "time": "2026-01-02", "count": 3.5}], "needs a whole number"),
         (
             [{"kind": "pods", "leaving_ratio": 0.1}, {"kind": "pods", "leaving_ratio": 0.2}],

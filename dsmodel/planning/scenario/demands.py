@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
-
-import pandas as pd
+from typing import TYPE_CHECKING, Self
 
 from dsmodel.addresses.cidr import IPFamily
 from dsmodel.cards import Card, Section
 from dsmodel.errors import InvalidInput
-from dsmodel.planning.scenario.calendars import DAYS_PER, day_of
-from dsmodel.planning.scenario.growth import Growth, Step
+from dsmodel.planning.scenario.calendars import day_of
+from dsmodel.planning.scenario.growth import Growth
+from dsmodel.planning.scenario.tables import added, rows_of
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping
+
+    import pandas as pd
 
     from dsmodel.planning.scenario.calendars import Day
 
@@ -35,11 +36,6 @@ LAWS = {
     "exact": "Poisson arrivals, binomial departures",
     "expected": "expected values, nothing random but bursts",
 }
-
-_FRAME_RATES = ("compound_ratio", "leaving_ratio", "spread_per_day", "per_day_error", "compound_error")
-_FRAME_COLUMNS = (
-    "kind", "node_pool", "zone", *(f"per_{unit}" for unit in DAYS_PER), *_FRAME_RATES, "time", "count", "days",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -243,8 +239,9 @@ class Scenario:
         frame : pandas.DataFrame
             One row a part of demand: ``kind``; optionally ``node_pool``, ``zone``; rates ``per_day``, ``per_week``,
             ``per_month``, ``per_year``, ``compound_ratio``, ``leaving_ratio``, ``spread_per_day``, ``per_day_error``,
-            ``compound_error``; or a step ``time``, ``count`` and optionally ``days``. Rows of the same kind and place
-            add up; empty cells say nothing.
+            ``compound_error``; ``weekly`` or ``yearly``, text of 7 or 12 weights; a step: ``time``, ``count`` and
+            optionally ``days``; or a burst: ``burst`` (its size), ``days``, and ``time`` or ``every_days``. Rows of the
+            same kind and place add up; empty cells say nothing.
         start : date or str
             The day that the cluster is as it is.
         law : str, default "gaussian"
@@ -263,22 +260,17 @@ class Scenario:
 
         Examples
         --------
+        >>> import pandas as pd
         >>> frame = pd.DataFrame({"kind": ["pods", "pods"], "per_week": [200, None], "time": [None, "2026-06-01"],
         ...                       "count": [None, 500]})
         >>> Scenario.from_frame(frame, start="2026-01-01").demands[0].growth.words()
         '28.57 a day, +500 on 2026-06-01'
         """
-        unknown = [str(name) for name in frame.columns if name not in _FRAME_COLUMNS]
-        if unknown or "kind" not in frame or frame.empty:
-            found = f"unknown columns {', '.join(unknown)}" if unknown else "no column kind, or no row"
-            raise InvalidInput(f"frame of demand: {found}; columns are {', '.join(_FRAME_COLUMNS)}")
         growths: dict[tuple[str, str, str], Growth] = {}
-        for number, row in enumerate(frame.to_dict("records"), 1):
-            said = {str(name): value for name, value in row.items() if not pd.isna(value) and value != ""}
-            key = (str(said.pop("kind", "")), str(said.pop("node_pool", "")), str(said.pop("zone", "")))
+        for number, key, said in rows_of(frame):
             try:
                 Demand(key[0], Growth(), *key[1:])
-                growths[key] = _added(growths.get(key, Growth()), said)
+                growths[key] = added(growths.get(key, Growth()), said)
             except (InvalidInput, TypeError, ValueError) as error:
                 raise InvalidInput(f"frame of demand, row {number}: {error}") from error
         demands = (Demand(kind, growth, pool, zone) for (kind, pool, zone), growth in growths.items())
@@ -304,6 +296,7 @@ class Scenario:
 
         Examples
         --------
+        >>> from dsmodel.planning.scenario import Step
         >>> merger = Demand("pods", Growth(steps=(Step("2026-06-01", 500),)))
         >>> len(Scenario.of("2026-01-01", pods_per_week=200).plus(merger).demands)
         2
@@ -381,27 +374,3 @@ def _named(word: str, value: Growth | float) -> Demand:
     if kind not in KINDS:
         raise InvalidInput(f"{word}: demand is for one of {', '.join(KINDS)}")
     return Demand(kind, Growth.linear(value, per=unit))
-
-
-def _added(growth: Growth, said: dict[str, Any]) -> Growth:
-    """Add one row of a frame to what the rows before it said."""
-    if ("time" in said) != ("count" in said) or ("days" in said and "time" not in said):
-        raise InvalidInput("a step needs both time and count")
-    if "time" in said:
-        step = Step(said.pop("time"), _whole(said.pop("count")), _whole(said.pop("days", 1)))
-        growth = growth.plus(step)
-    linear = sum(
-        Growth.linear(float(said.pop(f"per_{unit}")), per=unit).per_day for unit in DAYS_PER if f"per_{unit}" in said
-    )
-    rates: dict[str, Any] = {name: float(value) for name, value in said.items()}
-    twice = [name for name in rates if getattr(growth, name)]
-    if twice:
-        raise InvalidInput(f"{twice[0]} stands twice for the same kind and place")
-    return replace(growth, per_day=growth.per_day + linear, **rates)
-
-
-def _whole(value: Any) -> int:
-    """Read a whole number."""
-    if float(value) != int(value):
-        raise InvalidInput(f"{value!r}: needs a whole number")
-    return int(value)
