@@ -158,6 +158,7 @@ def test_the_page_is_whole_and_escaped(dump: Path, tmp_path: Path) -> None:
         (("shop/cart", "internet", "--routed", "10.0.0.0"), "10.0.0.0"),
         (("shop/cart", "internet", "--nat64", "64:ff9b::/95"), "RFC 6052"),
         (("shop/cart", "internet", "--port", "0"), "--port"),
+        (("shop/cart", "internet", "--down", "Node/aa"), "nothing is called 'Node/aa'; did you mean Node/a"),
     ],
 )
 def test_what_is_wrong_is_named(dump: Path, arguments: tuple[str, ...], words: str) -> None:

@@ -80,10 +80,12 @@ def trace(
     with 1 when neither family works, or one that is required does not.
     """
     with named_errors():
+        from dsmodel.graph.failures import check_names
         from dsmodel.graph.traces import trace as follow
 
         cluster = cluster_of(places, None)
         network = _network(cluster, asked)
+        check_names(network, cluster, asked["down"])
         target = {destination: list(asked["addresses"])} if asked["addresses"] else destination
         found = follow(cluster, pod, target, network=network, port=asked["port"])
         text = _form(found, network, layout, named_places(places))

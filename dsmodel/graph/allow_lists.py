@@ -69,7 +69,7 @@ def allowed_sources(paths: Paths, *, failures: Sequence[str] | None = None) -> p
       ip_family        source owner  pods
     0      IPv4  198.51.100.9   NAT   120
     """
-    check_names(paths, failures or ())
+    check_names(paths.network, paths.cluster, failures or ())
     found: dict[tuple[int, str], tuple[str, int, str]] = {}
     for when, state in _states(paths, failures):
         for place in range(len(state.destinations)):

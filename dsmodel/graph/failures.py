@@ -19,15 +19,18 @@ from dsmodel.errors import InvalidAddress, InvalidInput
 from dsmodel.graph.flows import Verdict
 from dsmodel.graph.paths.changes import difference, kind_of_change
 from dsmodel.graph.paths.decisions import Cause
+from dsmodel.graph.paths.groups import claims_of
 from dsmodel.graph.paths.resolution import Paths, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     import pandas as pd
 
     from dsmodel.addresses.cidr import IPFamily
-    from dsmodel.graph.network import NAT64, BorderNAT
+    from dsmodel.cluster.state import Cluster
+    from dsmodel.graph.gateways.contract import Way
+    from dsmodel.graph.network import NAT64, BorderNAT, Network
 
 __all__ = ["OUTCOMES", "blast_radius", "check_names", "failed", "losses"]
 
@@ -77,13 +80,15 @@ def failed(paths: Paths, *names: str) -> Paths:
     return resolve(paths.cluster, list(paths.destinations), network=network, pods=paths.pods)
 
 
-def check_names(paths: Paths, names: Iterable[str]) -> None:
+def check_names(network: Network, cluster: Cluster, names: Iterable[str]) -> None:
     """Refuse to let something fail that there is not.
 
     Parameters
     ----------
-    paths : Paths
-        Of the network and cluster that have it.
+    network : Network
+        Its translators and policies.
+    cluster : Cluster
+        Its nodes and pods.
     names : iterable of str
         As `failed` takes them. An address is taken as it is.
 
@@ -97,26 +102,33 @@ def check_names(paths: Paths, names: Iterable[str]) -> None:
     --------
     >>> from dsmodel.cluster.examples import kubeadm_dual_stack
     >>> from dsmodel.graph.network import Network
-    >>> check_names(resolve(kubeadm_dual_stack(), network=Network(masquerades=())), ["Node/node1"])
+    >>> check_names(Network(), kubeadm_dual_stack(), ["Node/node1"])
     Traceback (most recent call last):
     dsmodel.errors.InvalidInput: nothing is called 'Node/node1'; did you mean Node/node-1, Node/node-5, Node/node-4?
     """
     asked = list(names)
-    network, table = paths.network, paths.cluster
-    nodes = [str(name) for name in table.nodes["name"].tolist()]
+    nodes = [str(name) for name in cluster.nodes["name"].tolist()]
     nats: list[BorderNAT | NAT64] = [nat for held in network.border.values() for nat in held]
     known = {*nodes, *(f"Node/{name}" for name in nodes)}
-    known |= {f"Zone/{zone}" for zone in set(table.nodes["zone"].tolist())}
+    known |= {f"Zone/{zone}" for zone in set(cluster.nodes["zone"].tolist())}
     known |= {each.title for each in (*nats, *(network.nat64 or ()), *network.gateways)}
-    known |= {leave.name for half in paths.halves.values() for made in half.decisions for leave in made.exits}
+    known |= set(_exits(way for claim in claims_of(network.replacing(failed=()), cluster) for _, way in claim.routes))
     if any(each.startswith("Pod/") for each in asked):
-        pods = zip(table.pods["namespace"].tolist(), table.pods["name"].tolist(), strict=True)
+        pods = zip(cluster.pods["namespace"].tolist(), cluster.pods["name"].tolist(), strict=True)
         known |= {f"Pod/{namespace}/{name}" for namespace, name in pods}
     for each in asked:
         if each in known or _is_address(each):
             continue
         alike = difflib.get_close_matches(each, sorted(known), cutoff=0.75)
         raise InvalidInput(f"nothing is called {each!r}" + (f"; did you mean {', '.join(alike)}?" if alike else ""))
+
+
+def _exits(ways: Iterable[Way | None]) -> Iterator[str]:
+    """Yield the names of the exits of some ways."""
+    for way in ways:
+        if way is not None:
+            yield from (leave.name for leave in way.exits)
+            yield from _exits((*way.by_pod, *way.by_node.values()))
 
 
 def _is_address(name: str) -> bool:
@@ -161,7 +173,7 @@ def blast_radius(paths: Paths, *names: str) -> pd.DataFrame:
                no route              101
     Name: pods, dtype: int64
     """
-    check_names(paths, names)
+    check_names(paths.network, paths.cluster, names)
     after = failed(paths, *names)
     frame = difference(paths, after)
     own = {made.reason for half in after.halves.values() for made in half.decisions if made.cause is Cause.NODE_DOWN}

@@ -99,7 +99,7 @@ def egress_failures(
     """
     paths = paths_of(cluster, destinations, network)
     names = elements_of(paths) if failures is None else tuple(dict.fromkeys(failures))
-    check_names(paths, failures or ())
+    check_names(paths.network, paths.cluster, failures or ())
     rows: list[tuple[Any, ...]] = []
     with progress("failing", total=len(names)) as advance:
         for name in names:
