@@ -19,6 +19,7 @@ from dsmodel.kube.families import STORAGE_ROWS, STORE_ROWS
 from dsmodel.kube.versions import GATES, RULES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -67,14 +68,21 @@ def _write_reference(folder: Path) -> None:
 
 
 def _command_line() -> str:
-    """Write the help of every command."""
+    """Write the help of every command, of groups command by command."""
     context = click.Context(main, info_name="dsmodel")
     parts = ["# Command line\n", f"```text\n{main.get_help(context)}\n```\n"]
-    for name in sorted(main.commands):
-        command = main.commands[name]
-        inner = click.Context(command, info_name=f"dsmodel {name}", parent=None, max_content_width=100)
-        parts.append(f"## dsmodel {name}\n\n```text\n{command.get_help(inner)}\n```\n")
+    for name, command in _commands(main, "dsmodel"):
+        inner = click.Context(command, info_name=name, parent=None, max_content_width=100)
+        parts.append(f"## {name}\n\n```text\n{command.get_help(inner)}\n```\n")
     return "\n".join(parts)
+
+
+def _commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
+    """Name the commands of a group, and those below them."""
+    for name, command in sorted(group.commands.items()):
+        yield f"{path} {name}", command
+        if isinstance(command, click.Group):
+            yield from _commands(command, f"{path} {name}")
 
 
 def _provenance() -> str:
