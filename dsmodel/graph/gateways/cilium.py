@@ -24,6 +24,7 @@ from dsmodel.addresses.cidr import IPFamily
 from dsmodel.graph.flows import Exit, Verdict
 from dsmodel.graph.gateways.behaviours import behaviour
 from dsmodel.graph.gateways.cilium_labels import read_labels, read_subject
+from dsmodel.graph.gateways.cilium_map import full_maps
 from dsmodel.graph.gateways.contract import Claim, GatewayPolicy, Product, Selection, Way
 from dsmodel.graph.gateways.manifests import Manifest, family_of_text
 from dsmodel.wording import counted
@@ -125,7 +126,8 @@ def read_cilium(cluster: Cluster, version: str) -> tuple[list[CiliumPolicy], lis
         policy, wrong = _read(Manifest(manifest, fields=_fields(version)), settings, version)
         policies.append(policy)
         findings += wrong
-    return policies, findings
+    keys = [(each.selection, (*each.destinations, *each.exclusions)) for each in policies if not each.ignored]
+    return policies, [*findings, *full_maps(keys, cluster, settings)]
 
 
 def claim_cilium(policies: Sequence[GatewayPolicy], situation: Situation) -> Iterator[Claim]:
@@ -154,7 +156,7 @@ def claim_cilium(policies: Sequence[GatewayPolicy], situation: Situation) -> Ite
         ways = {family: _way(policy, family, situation) for family in IPFamily}
         for family in IPFamily:
             way = ways[family]
-            if family is IPFamily.IPV6 and _value("IPv6 policies", policy) == "ignored":
+            if family is IPFamily.IPV6 and _value("IPv6 policies", policy.version) == "ignored":
                 row = behaviour(_PRODUCT, "IPv6 policies", version=policy.version)
                 way = Way(Verdict.LEAK_FALLTHROUGH, f"Cilium before {row.before} steers no IPv6 ({row.source})")
                 held = [block for block in policy.destinations if block.family is family]
@@ -166,9 +168,9 @@ def claim_cilium(policies: Sequence[GatewayPolicy], situation: Situation) -> Ite
                 yield Claim(policy, family, tuple(routes), policy.selection)
 
 
-def _value(name: str, policy: CiliumPolicy) -> str:
-    """Return what this version does."""
-    return behaviour(_PRODUCT, name, version=policy.version).value
+def _value(name: str, version: str) -> str:
+    """Return what a version does; fields that it does not have the API server drops."""
+    return behaviour(_PRODUCT, name, version=version).value
 
 
 def _needs(policy: CiliumPolicy, family: IPFamily) -> bool:
@@ -246,7 +248,7 @@ def _needs_both(policy: CiliumPolicy, gateway: CiliumGateway) -> tuple[bool, str
         row = behaviour(_PRODUCT, "egressIP without other family", version=policy.version)
         return row.value == "both families", row.source
     # addresses are set at the end, after both families have been asked
-    return _value("IPv6 policies", policy) == "served", "cilium/cilium#38995"
+    return _value("IPv6 policies", policy.version) == "served", "cilium/cilium#38995"
 
 
 def _egress_address(
@@ -264,21 +266,16 @@ def _egress_address(
         return "", True
     if family_of_text(gateway.egress_ip) is family:
         return gateway.egress_ip, True
-    if _value("other family beside egressIP", policy) == "none":
+    if _value("other family beside egressIP", policy.version) == "none":
         return "", True
     return (own, True) if owner == row else ("", not own)  # the device that owns it is the one of the InternalIP
-
-
-def _has(field: str, version: str) -> bool:
-    """Tell whether a version has a field; the API server drops those that it does not know."""
-    return behaviour(_PRODUCT, field, version=version).value == "read"
 
 
 def _fields(version: str) -> dict[str, tuple[str, ...]]:
     """Return the fields that a version has."""
     absent = {
-        "": () if _has("egressGateways", version) else ("egressGateways",),
-        "selectors.*": () if _has("nodeSelector of selectors", version) else ("nodeSelector",),
+        "": () if _value("egressGateways", version) == "read" else ("egressGateways",),
+        "selectors.*": () if _value("nodeSelector of selectors", version) == "read" else ("nodeSelector",),
     }
     return {path: tuple(name for name in names if name not in absent.get(path, ())) for path, names in _FIELDS.items()}
 
@@ -293,7 +290,7 @@ def _read(manifest: Manifest, settings: Mapping[str, str] | None, version: str) 
     if manifest.value("spec.destinationCIDRs") is None:
         ignored.append("there are no destinationCIDRs")
     selection = _selection(manifest, ignored, settings, version)
-    listed = manifest.items("spec.egressGateways") if _has("egressGateways", version) else []
+    listed = manifest.items("spec.egressGateways") if _value("egressGateways", version) == "read" else []
     if not listed and manifest.value("spec.egressGateway") is None:
         ignored.append("there is neither egressGateway nor egressGateways")
     paths = [f"spec.egressGateways.{place}" for place in range(len(listed))] or ["spec.egressGateway"]
@@ -330,7 +327,10 @@ def _selection(manifest: Manifest, ignored: list[str], settings: Mapping[str, st
         path = f"spec.selectors.{place}"
         has_pods = manifest.value(f"{path}.podSelector") is not None
         has_namespaces = manifest.value(f"{path}.namespaceSelector") is not None
-        if _has("nodeSelector of selectors", version) and manifest.value(f"{path}.nodeSelector") is not None:
+        if (
+            _value("nodeSelector of selectors", version) == "read"
+            and manifest.value(f"{path}.nodeSelector") is not None
+        ):
             nodes.append(read_labels(manifest, f"{path}.nodeSelector", version=version))
         if not has_pods and not has_namespaces:
             ignored.append(f"{path} has neither podSelector nor namespaceSelector")
@@ -383,7 +383,7 @@ def _rejected(policy: CiliumPolicy, settings: Mapping[str, str]) -> Iterator[str
     if not any(settings.get(key, "").lower() == "true" for key in _SWITCHES):
         yield f"the agent's settings turn egress gateways off (none of {', '.join(_SWITCHES)} is true)"
     for family, switch in ((IPFamily.IPV4, "enable-ipv4-masquerade"), (IPFamily.IPV6, "enable-ipv6-masquerade")):
-        served = family is IPFamily.IPV4 or _value("IPv6 policies", policy) == "served"
+        served = family is IPFamily.IPV4 or _value("IPv6 policies", policy.version) == "served"
         for key in (switch, "enable-bpf-masquerade") if served and _needs(policy, family) else ():
             if settings.get(key, "true").lower() == "false":
                 yield f"it has {family} destinations and {key} is false"

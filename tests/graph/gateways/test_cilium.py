@@ -496,6 +496,29 @@ def test_findings(objects, rule, why):
     assert (rule, "CiliumEgressGatewayPolicy/a") in rules(fleet(*objects)), why
 
 
+def sized(size):
+    return settings(egress_gateway_policy_map_max=size)
+
+
+@pytest.mark.parametrize(
+    ("objects", "families", "why"),
+    [
+        ([cegp(), sized("2")], {"IPv4", "IPv6"}, "three pods of shop in each family"),
+        ([cegp(), sized("3")], set(), "and three fit"),
+        ([cegp(to=["0.0.0.0/0", "10.9.0.0/16"], excluded=["::/0"]), sized("5")], {"IPv4"}, "2 CIDRs: six entries"),
+        ([cegp(to=["0.0.0.0/0"], excluded=["10.0.0.0/8"]), sized("5")], {"IPv4"}, "an exclusion is an entry too"),
+        ([cegp("a"), cegp("b"), sized("3")], set(), "one key of two policies is one entry"),
+        ([cegp("a"), cegp("b", selectors=[CART]), sized("3")], set(), "also where only some pods are selected twice"),
+        ([cegp(gateway=EDGE | {"interface": "x", "egressIP": "192.0.2.1"}), sized("1")], set(), "rejected: no entry"),
+        ([cegp(), sized("many")], set(), "no number: 16,384"),
+        ([cegp(), sized("0")], set(), "nor is 0 a size"),
+    ],
+)
+def test_a_map_that_is_full(objects, families, why):
+    found = [message for _, rule, _, message in read_gateways(fleet(*objects))[1] if rule == "egress-map-full"]
+    assert {message.split()[0] for message in found} == families, why
+
+
 @pytest.mark.parametrize(
     "spec", [None, 7, [], {"selectors": {"a": 1}}, {"egressGateway": "x", "destinationCIDRs": [1]}]
 )
