@@ -27,17 +27,19 @@ Notes: TypeAlias = "tuple[tuple[str, str], ...]"
 """Annotations of one pod, sorted by key."""
 
 
-def notes_of_pods(cluster: Cluster) -> tuple[NDArray[np.int64], tuple[Notes, ...]]:
-    """Return which egress annotations each pod has.
+def notes_of_pods(cluster: Cluster, pods: NDArray[np.integer]) -> tuple[NDArray[np.int64], tuple[Notes, ...]]:
+    """Return which egress annotations pods have.
 
     Parameters
     ----------
     cluster : Cluster
         With its objects.
+    pods : ndarray of integers, shape (n,)
+        Rows of the pods table.
 
     Returns
     -------
-    ndarray of int64, shape (pods,)
+    ndarray of int64, shape (n,)
         Place of each pod's annotations.
     tuple of Notes
         Those that differ, sorted; the first are none at all.
@@ -50,7 +52,7 @@ def notes_of_pods(cluster: Cluster) -> tuple[NDArray[np.int64], tuple[Notes, ...
     Examples
     --------
     >>> from dsmodel.cluster.examples import kubeadm_dual_stack
-    >>> codes, notes = notes_of_pods(kubeadm_dual_stack())
+    >>> codes, notes = notes_of_pods(kubeadm_dual_stack(), np.arange(3))
     >>> codes.any(), notes
     (np.False_, ((),))
     """
@@ -63,10 +65,10 @@ def notes_of_pods(cluster: Cluster) -> tuple[NDArray[np.int64], tuple[Notes, ...
         if mine:
             found[str(metadata.get("namespace") or ""), str(metadata.get("name") or "")] = tuple(sorted(mine.items()))
     sets = ((), *sorted(set(found.values())))
-    codes = np.zeros(len(cluster.pods), np.int64)
+    codes = np.zeros(len(pods), np.int64)
     if found:
         place = {notes: number for number, notes in enumerate(sets)}
-        table = cluster.pods
-        keys = zip(table["namespace"].tolist(), table["name"].tolist(), strict=True)
-        codes[:] = [place[found.get(key, ())] for key in keys]
+        number = {pod: place[notes] for pod, notes in found.items()}
+        spaces, names = (cluster.pods[column][pods].tolist() for column in ("namespace", "name"))
+        codes[:] = [number.get(pod, 0) for pod in zip(spaces, names, strict=True)]
     return codes, sets

@@ -160,7 +160,7 @@ def read_calico(cluster: Cluster, version: str) -> tuple[list[CalicoEgress], lis
 
 def _noted_pods(cluster: Cluster) -> dict[tuple[str, Notes], str]:
     """Return the name of the first pod of each namespace and set of annotations."""
-    codes, sets = notes_of_pods(cluster)
+    codes, sets = notes_of_pods(cluster, np.arange(len(cluster.pods)))
     found: dict[tuple[str, Notes], str] = {}
     table = cluster.pods
     for row in np.flatnonzero(codes).tolist():

@@ -114,8 +114,7 @@ def shapes_of(
     end = ENDS[family]
     has, column = table[f"has_pod_{end}"][pods], table[f"pod_{end}"][pods]
     inside = [has & addresses_in(column, list(blocks)) for blocks in sources]
-    codes, note_sets = notes_of_pods(cluster)
-    notes = codes[pods]
+    notes, note_sets = notes_of_pods(cluster, pods)
     key = _packed([namespace, labels + 1, node_labels + 1, notes, *inside])
     _, first, shape = np.unique(key, return_index=True, return_inverse=True)
     of_pod = np.full(len(table), -1, np.int64)
