@@ -58,7 +58,7 @@ def pool(_name: str) -> Any:
 
 
 def findings(name: str) -> Any:
-    return ds.reports.shown(ds.check(cluster(name), peers={name: "10.244.0.0/23"}))
+    return ds.check(cluster(name), peers={name: "10.244.0.0/23"})
 
 
 SHOWN: dict[str, Callable[[str], Any]] = {
@@ -75,7 +75,7 @@ SHOWN: dict[str, Callable[[str], Any]] = {
     "PortRange": lambda _name: ds.PortRange(30000, 32767),
     "Scenario": lambda name: forecast(name).demand,
     "Trace": trace,
-    "check_config": lambda _name: ds.reports.shown(ds.check_config(ds.ClusterConfig.of(max_pods=9999))),
+    "check_config": lambda _name: ds.check_config(ds.ClusterConfig.of(max_pods=9999)),
     "findings": findings,
 }
 

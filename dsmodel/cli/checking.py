@@ -83,7 +83,8 @@ def _judge_config(places: tuple[str, ...], kube_version: str | None, dumps: tupl
     origins = {(component, f"--{flag}"): where for (component, flag), where in written.origins.items()}
     keys = zip(found["component"], found["flag"], strict=True)
     found = found.assign(file=[origins.get(key, "") for key in keys])
-    frame = ordered([findings_frame(written.findings), found])
+    version = written.kube_version
+    frame = ordered([findings_frame(written.findings, kube_version=version), found], kube_version=version)
     return _Judged(str(written.kube_version), written.version_evidence, frame)
 
 

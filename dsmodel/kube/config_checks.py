@@ -99,7 +99,7 @@ def check_config(
     if known is not None:
         findings += _between(known, {finding.rule for finding in findings})
         findings += _judge_nodes(known, nodes or {})
-    return findings_frame(findings)
+    return findings_frame(findings, kube_version=version)
 
 
 def _without_guesses(config: ClusterConfig) -> ClusterConfig:

@@ -27,9 +27,8 @@ from dsmodel.kube.versions import NEWEST, KubeVersion
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    import pandas as pd
-
     from dsmodel.addresses.cidr import IPFamily
+    from dsmodel.findings import Findings
 
 __all__ = ["COMPONENTS", "check_flags", "config_from_flags", "findings_frame", "flags_by_component", "judge_flags"]
 
@@ -42,9 +41,7 @@ COMPONENTS: dict[str, tuple[dict[str, str], Callable[[CommandLine], None]]] = {
 _COLUMNS = [each.name for each in fields(Finding)]
 
 
-def check_flags(
-    component: str, flags: Iterable[str], *, kube_version: str | KubeVersion = f"1.{NEWEST}"
-) -> pd.DataFrame:
+def check_flags(component: str, flags: Iterable[str], *, kube_version: str | KubeVersion = f"1.{NEWEST}") -> Findings:
     """Judge the flags of one component.
 
     Parameters
@@ -76,7 +73,8 @@ def check_flags(
     >>> found[["severity", "message"]].values.tolist()[0]
     ['fatal', 'specified --service-cluster-ip-range is too large; for 32-bit addresses, the mask must be >= 12']
     """
-    return findings_frame(judge_flags(component, flags, KubeVersion(kube_version)).findings)
+    version = KubeVersion(kube_version)
+    return findings_frame(judge_flags(component, flags, version).findings, kube_version=version)
 
 
 def judge_flags(component: str, flags: Iterable[str], version: KubeVersion) -> CommandLine:
@@ -114,17 +112,19 @@ def judge_flags(component: str, flags: Iterable[str], version: KubeVersion) -> C
     return line
 
 
-def findings_frame(findings: Iterable[Finding]) -> pd.DataFrame:
+def findings_frame(findings: Iterable[Finding], *, kube_version: KubeVersion) -> Findings:
     """Put findings into a frame.
 
     Parameters
     ----------
     findings : iterable of Finding
         In the order to keep.
+    kube_version : KubeVersion
+        Version that was judged.
 
     Returns
     -------
-    pandas.DataFrame
+    Findings
         One row each, with the columns of `check_flags`, all text.
 
     Raises
@@ -134,12 +134,13 @@ def findings_frame(findings: Iterable[Finding]) -> pd.DataFrame:
 
     Examples
     --------
-    >>> findings_frame([]).columns.tolist()
+    >>> findings_frame([], kube_version=KubeVersion("1.36")).columns.tolist()
     ['component', 'flag', 'rule', 'severity', 'message', 'fix', 'source']
     """
-    import pandas as pd
+    from dsmodel.findings import Findings
 
-    return pd.DataFrame([asdict(finding) for finding in findings], columns=_COLUMNS, dtype="str")
+    rows = [asdict(finding) for finding in findings]
+    return Findings(rows, columns=_COLUMNS, dtype="str", kube_version=str(kube_version))
 
 
 def config_from_flags(

@@ -7,7 +7,6 @@ cluster and the planning arithmetic; never a file, a plot or a widget.
 from dsmodel.reports.admission import admission
 from dsmodel.reports.blocks import fragmentation
 from dsmodel.reports.changes import difference
-from dsmodel.reports.citations import shown
 from dsmodel.reports.egress import allow_list, egress, egress_changes, egress_failures, egress_topology, snat
 from dsmodel.reports.evidence import configuration, findings
 from dsmodel.reports.exhaustion import exhaustion, fans
@@ -38,7 +37,6 @@ __all__ = [
     "fragmentation",
     "limits",
     "provenance",
-    "shown",
     "snat",
     "summary",
     "usage",

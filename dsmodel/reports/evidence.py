@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from dsmodel.cluster.checks.audit import ADVICE
+from dsmodel.findings import Findings
 from dsmodel.kube.config import field_text
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def configuration(cluster: Cluster) -> pd.DataFrame:
     )
 
 
-def findings(cluster: Cluster) -> pd.DataFrame:
+def findings(cluster: Cluster) -> Findings:
     """Tell what is unsound about a cluster and about the files it was read from.
 
     Parameters
@@ -61,7 +63,7 @@ def findings(cluster: Cluster) -> pd.DataFrame:
 
     Returns
     -------
-    pandas.DataFrame
+    Findings
         ``severity`` (fatal, error, warning, info), ``rule``, ``object``, ``message``, ``file``; the worst first, then
         by rule and object.
 
@@ -79,4 +81,5 @@ def findings(cluster: Cluster) -> pd.DataFrame:
     frame = cluster.findings.to_frame()
     worst_first = frame["severity"].map({"fatal": 0, "error": 1, "warning": 2, "info": 3}).astype("int64")
     order = frame.assign(rank=worst_first).sort_values(["rank", "rule", "object", "message"], kind="stable").index
-    return frame.loc[order].reset_index(drop=True)
+    sorted_frame = frame.loc[order].reset_index(drop=True)
+    return Findings(sorted_frame, kube_version=str(cluster.config.kube_version), rules=ADVICE)

@@ -8,13 +8,15 @@ What it does not know: files; the caller says where flags and findings about the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
 from dsmodel.addresses.arrays import to_integers
 from dsmodel.addresses.cidr import Cidr, IPFamily
+from dsmodel.cluster.checks.audit import ADVICE
 from dsmodel.cluster.network_plugins import runs_node_ipam
+from dsmodel.findings import Findings
 from dsmodel.kube.config_checks import check_config
 from dsmodel.reports.evidence import findings
 from dsmodel.reports.validation import dual_stack_validation
@@ -34,7 +36,7 @@ _NODE_BLOCK_RULES: Final = ("max-pods-above-block", "one-node-block")
 _RANK: Final = {"fatal": 0, "error": 1, "warning": 2, "note": 3, "info": 3}
 
 
-def audit(cluster: Cluster, kube_version: str | KubeVersion | None = None) -> pd.DataFrame:
+def audit(cluster: Cluster, kube_version: str | KubeVersion | None = None) -> Findings:
     """Find everything that is wrong with a cluster: its configuration, its objects, its readiness for two families.
 
     Parameters
@@ -46,7 +48,7 @@ def audit(cluster: Cluster, kube_version: str | KubeVersion | None = None) -> pd
 
     Returns
     -------
-    pandas.DataFrame
+    Findings
         Text columns ``severity`` (``fatal``, ``error``, ``warning``, ``note``), ``component``, ``flag``, ``object``,
         ``rule``, ``message``, ``fix``, ``file``, ``source``; the worst first, then by component, rule, object.
 
@@ -67,20 +69,22 @@ def audit(cluster: Cluster, kube_version: str | KubeVersion | None = None) -> pd
     parts = [judged, findings(cluster)]
     if _wants_both(cluster.config):
         parts.append(_unready(cluster))
-    return ordered(parts)
+    return ordered(parts, kube_version=kube_version or cluster.config.kube_version)
 
 
-def ordered(parts: list[pd.DataFrame]) -> pd.DataFrame:
+def ordered(parts: list[pd.DataFrame], *, kube_version: str | KubeVersion) -> Findings:
     """Put frames of findings into one, the worst first.
 
     Parameters
     ----------
     parts : list of pandas.DataFrame
         With some of the columns of `audit`; an ``info`` becomes a ``note``.
+    kube_version : str or KubeVersion
+        Version that was judged; links lead to its files.
 
     Returns
     -------
-    pandas.DataFrame
+    Findings
         With the columns of `audit`.
 
     Raises
@@ -90,16 +94,18 @@ def ordered(parts: list[pd.DataFrame]) -> pd.DataFrame:
 
     Examples
     --------
-    >>> ordered([pd.DataFrame({"severity": ["info", "fatal"], "rule": ["b", "a"]})])["severity"].tolist()
+    >>> parts = [pd.DataFrame({"severity": ["info", "fatal"], "rule": ["b", "a"]})]
+    >>> ordered(parts, kube_version="1.36")["severity"].tolist()
     ['fatal', 'note']
     """
+    shown: dict[str, Any] = {"kube_version": str(kube_version), "rules": ADVICE}
     filled = [part.reindex(columns=list(COLUMNS), fill_value="").astype("str") for part in parts if len(part)]
     if not filled:
-        return pd.DataFrame(columns=list(COLUMNS), dtype="str")
+        return Findings(columns=list(COLUMNS), dtype="str", **shown)
     joined = pd.concat(filled, ignore_index=True).replace({"severity": {"info": "note"}})
     keys = joined.assign(rank=joined["severity"].map(_RANK))
     order = keys.sort_values(["rank", "component", "rule", "object"], kind="stable").index
-    return joined.loc[order].drop_duplicates().reset_index(drop=True)
+    return Findings(joined.loc[order].drop_duplicates().reset_index(drop=True), **shown)
 
 
 def node_pod_cidrs(cluster: Cluster) -> Mapping[str, tuple[str, ...]]:

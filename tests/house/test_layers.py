@@ -23,8 +23,9 @@ BELOW: dict[str, set[str]] = {
     "cluster": {"errors", "addresses", "pools", "kube", "cni", "cluster"},
 }
 for _layer in BELOW.values():  # below everything, as the errors are: what objects show of themselves, how far work is
-    _layer |= {"cards", "progress", "wording"}
+    _layer |= {"cards", "findings", "progress", "wording"}
 BELOW |= {"cards": {"cards"}, "progress": {"progress"}, "wording": {"wording"}}
+BELOW["findings"] = {"cards", "wording", "findings"}
 _CLUSTER = BELOW["cluster"]
 BELOW |= {name: _CLUSTER | {name} for name in ("graph", "io", "planning")}
 BELOW["reports"] = _CLUSTER | {"graph", "planning", "reports"}
@@ -47,6 +48,7 @@ HOMES = {
     "jinja2": ("reports/", "cli.py", "cli/"),
     "pandas": (
         "cluster/",
+        "findings.py",
         "graph/",
         "io/",
         "planning/",

@@ -12,13 +12,13 @@ from dsmodel.reports.start_up import COLUMNS, node_pod_cidrs, ordered
 
 def test_the_worst_comes_first_and_nothing_twice() -> None:
     part = pd.DataFrame({"severity": ["info", "warning", "fatal", "warning"], "rule": ["c", "b", "a", "b"]})
-    frame = ordered([part, part])
+    frame = ordered([part, part], kube_version="1.36")
     assert frame["severity"].tolist() == ["fatal", "warning", "note"]
     assert list(frame.columns) == list(COLUMNS)
 
 
 def test_no_findings_keep_the_columns() -> None:
-    assert list(ordered([]).columns) == list(COLUMNS)
+    assert list(ordered([], kube_version="1.36").columns) == list(COLUMNS)
 
 
 def test_an_audit_joins_flags_objects_and_readiness() -> None:

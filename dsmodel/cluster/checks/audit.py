@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from dsmodel.addresses.cidr import Cidr
 from dsmodel.cluster.checks.allow_lists import ALLOW_LIST_RULES
@@ -24,6 +23,7 @@ from dsmodel.cluster.checks.ranges import RANGE_RULES
 from dsmodel.cluster.checks.rules import NamedRange, Subject, findings_table
 from dsmodel.cluster.checks.services import SERVICE_RULES
 from dsmodel.errors import CheckFailed, InvalidInput
+from dsmodel.findings import Findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,6 +39,9 @@ __all__ = ["RULES", "check", "findings_at_reading", "findings_with_plugin"]
 
 RULES = (*NODE_RULES, *POD_RULES, *PLUGIN_RULES, *SERVICE_RULES, *RANGE_RULES, *ALLOW_LIST_RULES)
 
+ADVICE = {rule.name: (rule.fix, rule.source) for rule in RULES}
+"""Way out and source of each rule, by its name."""
+
 _COLUMNS = ("severity", "rule", "object", "message", "fix", "source")
 _RANK = {"fatal": 0, "error": 1, "warning": 2, "info": 3}
 _FAILS = {"fatal", "error"}
@@ -51,7 +54,7 @@ def check(
     reserved: Iterable[str | Cidr] | Mapping[str, Any] = (),
     host_local: Mapping[str, Mapping[str, Mapping[str, str]]] | None = None,
     strict: bool = False,
-) -> pd.DataFrame:
+) -> Findings:
     """Tell what is unsound about a cluster.
 
     Parameters
@@ -69,10 +72,10 @@ def check(
 
     Returns
     -------
-    pandas.DataFrame
-        ``severity`` (fatal, error, warning, info), ``rule``, ``object``, ``message``, ``fix``, ``source``; the worst
-        first, then by rule, object and message. `RULES` lists the rules. Of very many objects that break one rule the
-        first hundred are named and the rest counted.
+    Findings
+        A frame that shows itself rule by rule with links: ``severity`` (fatal, error, warning, info), ``rule``,
+        ``object``, ``message``, ``fix``, ``source``; the worst first, then by rule, object and message. `RULES` lists
+        the rules. Of very many objects that break one rule the first hundred are named and the rest counted.
 
     Raises
     ------
@@ -105,7 +108,7 @@ def check(
         for thing, message in rule.find(subject)
     ]
     rows = sorted({*rows, *_carried(cluster)}, key=lambda row: (_RANK[row[0]], *row[1:]))
-    frame = pd.DataFrame(rows, columns=list(_COLUMNS), dtype="str")
+    frame = Findings(rows, columns=list(_COLUMNS), dtype="str", kube_version=str(cluster.config.kube_version))
     wrong = frame[frame["severity"].isin(_FAILS)]
     if strict and len(wrong):
         first = wrong.iloc[0]

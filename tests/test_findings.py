@@ -1,15 +1,17 @@
 """Findings as a card: every one whole, every source that names a place a link to it."""
 
+import pickle
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import dsmodel as ds
 from dsmodel.cards import Link
-from dsmodel.cluster.checks.audit import RULES
+from dsmodel.cluster.checks.audit import ADVICE, RULES
+from dsmodel.findings import Findings, findings_card, source_links
 from dsmodel.io.samples import sample_path
-from dsmodel.reports.citations import shown, source_links
 
 KUBERNETES = "https://github.com/kubernetes/kubernetes"
 LINKS = [  # source, where it leads; "" for text
@@ -50,7 +52,7 @@ def test_a_source_leads_where_it_says(source: str, url: str) -> None:
 
 def test_every_rule_that_names_a_file_or_an_issue_is_linked() -> None:
     for rule in RULES:
-        for part in source_links(rule.source):
+        for part in source_links(rule.source, kube_version="1.36"):
             assert isinstance(part, Link) == bool(re.search(r"\.go\b|#[0-9]|KEP-[0-9]|^[\w-]+/[\w-]+ ", str(part))), (
                 part
             )
@@ -63,16 +65,22 @@ def test_every_rule_that_names_a_file_or_an_issue_is_linked() -> None:
         ds.check_config(ds.ClusterConfig.of(cluster_cidrs=["10.0.0.0/16"], service_cidrs=["10.0.1.0/24"])),
         ds.check_flags("kube-controller-manager", ["--cluster-cidr=10.0.0.0/8", "--node-cidr-mask-size=4"]),
         ds.reports.findings(ds.read_cluster(sample_path("nearly-full"))),
+        ds.reports.audit(ds.read_cluster(sample_path("nearly-full"))),
     ],
-    ids=["check", "check_config", "check_flags", "findings"],
+    ids=["check", "check_config", "check_flags", "findings", "audit"],
 )
 def test_every_finding_is_there_whole_with_its_source(frame: pd.DataFrame) -> None:
-    card = shown(frame)
+    assert isinstance(frame, Findings)
+    card = findings_card(frame)
     text = card.text()
+    assert (repr(frame), frame._repr_html_()) == (text, card.html())
     for row in frame.to_dict("records"):
         assert f"{row['severity']} {row['rule']}:" in text
     for section in card.sections:
-        assert any(row[0] == "source" for row in section.rows) or "source" not in frame
+        rule = section.title.split()[1]
+        said = "".join(frame.loc[frame["rule"] == rule, "source"]) if "source" in frame else ""
+        told = frame.attrs.get("rules", {}).get(rule, ("", ""))[1]
+        assert any(row[0] == "source" for row in section.rows) == bool(said or told), section.title
     few = frame.groupby("rule").head(10)
     assert all(" ".join(message.split()) in text for message in few["message"])
     assert text.splitlines()[0].startswith(f"{len(frame):,} finding")
@@ -88,20 +96,50 @@ def test_many_findings_of_a_rule_are_counted() -> None:
         "fix": "",
         "source": "",
     }
-    text = shown(pd.DataFrame([row] * 40)).text()
+    text = findings_card(pd.DataFrame([row] * 40)).text()
     assert text.count("Service/a/b") == 15
     assert "and 25 more" in text
 
 
 def test_hostile_names_stay_text() -> None:
     row = dict.fromkeys(("severity", "rule", "object", "message", "fix", "source"), "<script>alert(1)</script>")
-    card = shown(pd.DataFrame([row]))
+    card = findings_card(pd.DataFrame([row]))
     assert "<script" not in card.html()
-    assert "javascript:" not in shown(pd.DataFrame([row | {"source": "javascript:alert(1)"}])).html().replace(
+    assert "javascript:" not in findings_card(pd.DataFrame([row | {"source": "javascript:alert(1)"}])).html().replace(
         ">javascript:", ">"
     )
 
 
-def test_what_holds_no_findings_is_named() -> None:
-    with pytest.raises(ds.errors.InvalidInput, match="severity, rule, message"):
-        shown(pd.DataFrame({"a": [1]}))
+def made(**changes: str) -> Findings:
+    rows = [("error", "a-rule", "Node/a", "m" * 99, "f", "KEP-1880"), ("info", "b-rule", "Node/b", "n", "", "")]
+    frame = Findings(rows, columns=["severity", "rule", "object", "message", "fix", "source"], kube_version="1.30")
+    return frame.assign(**changes) if changes else frame
+
+
+def test_chosen_rows_are_findings_and_chosen_columns_a_table() -> None:
+    frame = made()
+    errors = frame[frame["severity"] == "error"]
+    assert repr(errors).startswith("1 finding: 1 error\nerror a-rule:")
+    for table in (frame[["severity", "rule"]], frame.assign(more=1), frame.head(1).drop(columns="fix")):
+        assert repr(table) == repr(pd.DataFrame(table))
+        assert table._repr_html_() == pd.DataFrame(table)._repr_html_()
+
+
+def test_in_all_else_it_is_a_frame(tmp_path: Path) -> None:
+    frame = made()
+    plain = pd.DataFrame(frame)
+    assert type(plain) is pd.DataFrame
+    assert frame.equals(plain)
+    assert frame.groupby("rule").size().to_dict() == {"a-rule": 1, "b-rule": 1}
+    assert pickle.loads(pickle.dumps(frame)).attrs == frame.attrs  # noqa: S301 - of this process
+    frame.to_parquet(tmp_path / "found.parquet")
+    assert pd.read_parquet(tmp_path / "found.parquet").equals(plain)
+    assert pd.concat([frame, frame], ignore_index=True)["rule"].tolist() == ["a-rule", "b-rule"] * 2
+
+
+def test_advice_stands_in_where_no_column_has_it() -> None:
+    frame = Findings([("info", "b-rule", "m")], columns=["severity", "rule", "message"], kube_version="1.30")
+    assert "source" not in repr(frame)
+    known = Findings(frame, kube_version="1.30", rules={"b-rule": ("mend it", "RFC 6052")})
+    assert repr(known).splitlines()[-2:] == ["    fix     mend it", "    source  RFC 6052"]
+    assert set(ADVICE) == {rule.name for rule in RULES}
