@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from dsmodel.cluster.checks import Finding
 
-__all__ = ["counts_of", "without_repeats"]
+__all__ = ["counts_of", "times_of", "without_repeats"]
 
 
 def counts_of(column: pd.Series[Any], what: str) -> pd.Series[float]:
@@ -59,6 +59,43 @@ def counts_of(column: pd.Series[Any], what: str) -> pd.Series[float]:
             shown = repr(cell) if isinstance(cell, str) else repr(float(cell))
             raise InvalidInput(f"{what}, row {places[0] + 1}: {shown} {rule}")
     return values
+
+
+def times_of(column: pd.Series[Any], what: str) -> pd.Series[pd.Timestamp]:
+    """Read times.
+
+    Parameters
+    ----------
+    column : pandas.Series
+        Dates, datetimes or text; UTC unless a zone is given.
+    what : str
+        Where it is from, for the message.
+
+    Returns
+    -------
+    pandas.Series of datetime64
+        In UTC.
+
+    Raises
+    ------
+    InvalidInput
+        If one is no time, or they are bare numbers, of which nobody can tell the unit; the message names the first.
+
+    Examples
+    --------
+    >>> times_of(pd.Series(["2026-01-01T01:00+01:00"]), "mine").astype(str).tolist()
+    ['2026-01-01 00:00:00+00:00']
+    """
+    if len(column) and pd.api.types.is_numeric_dtype(column):
+        raise InvalidInput(
+            f"{what}, row 1: time={column.iloc[0]} is a bare number, whose unit nobody can tell; give dates, as "
+            "pandas.to_datetime(column, unit='s') makes them of seconds since 1970"
+        )
+    times = pd.to_datetime(column, utc=True, errors="coerce", format="mixed")
+    if times.isna().any():
+        place = int(np.argmax(times.isna().to_numpy()))
+        raise InvalidInput(f"{what}, row {place + 1}: time={column.iloc[place]!r} is no time")
+    return times
 
 
 def without_repeats(

@@ -306,6 +306,7 @@ def test_parts_of_a_cluster_have_their_own_demand():
         (pd.DataFrame({"time": ["2026-01-01"], "value": [1]}), "has no column pool"),
         (pd.DataFrame({"when": ["2026-01-01"], "metric": "pods", "value": [1]}), "has no column time"),
         (pd.DataFrame({"time": ["2026-01-01", "soon"], "metric": "pods", "value": [1, 2]}), "row 2: time='soon'"),
+        (pd.DataFrame({"time": range(30), "metric": "pods", "value": 1}), "row 1: time=0 is a bare number"),
         (
             pd.DataFrame({"time": ["2026-01-01"], "metric": "pods", "value": ["many"]}),
             "history, value, row 1: 'many' is no number",

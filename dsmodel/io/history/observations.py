@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from dsmodel.addresses.cidr import Cidr
-from dsmodel.cluster.observations import counts_of, without_repeats
+from dsmodel.cluster.observations import counts_of, times_of, without_repeats
 from dsmodel.errors import InvalidCidr, InvalidInput
 
 if TYPE_CHECKING:
@@ -146,10 +146,7 @@ def observations_of(frame: pd.DataFrame, what: str) -> pd.DataFrame:
     for column, source in (("used", counted), ("usable", "usable")):
         if source in frame:
             data[column] = counts_of(frame[source], f"{what}, {source}")
-    data["time"] = pd.to_datetime(frame["time"], utc=True, errors="coerce", format="mixed")
-    if data["time"].isna().any():
-        place = int(np.argmax(data["time"].isna().to_numpy()))
-        raise InvalidInput(f"{what}, row {place + 1}: time={frame['time'].iloc[place]!r} is no time")
+    data["time"] = times_of(frame["time"], what)
     table = table_of(pd.DataFrame(data))
     strange = ~table["ip_family"].isin(_FAMILIES)
     if strange.any():

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from dsmodel.cluster.observations import counts_of, without_repeats
+from dsmodel.cluster.observations import counts_of, times_of, without_repeats
 from dsmodel.errors import InvalidInput
 from dsmodel.planning.scenario.parts import partitioned
 
@@ -152,10 +152,7 @@ def _tidy(history: pd.DataFrame) -> pd.DataFrame:
     if missing or history.empty:
         found = f"has no column {missing[0]}" if missing else "has no row"
         raise InvalidInput(f"history {found}; it needs time, metric (or pool) and value")
-    times = pd.to_datetime(history["time"], utc=True, errors="coerce", format="mixed")
-    if times.isna().any():
-        row = int(np.argmax(times.isna().to_numpy()))
-        raise InvalidInput(f"history, row {row + 1}: time={history['time'].iloc[row]!r} is no time")
+    times = times_of(history["time"], "history")
     values = counts_of(history["value"], "history, value")
     keys = {
         name: history[source].astype("str").where(history[source].notna(), "") if source in history else ""

@@ -137,6 +137,7 @@ def test_rows_are_single_sorted_and_survive_a_second_reading(rows) -> None:
         ({"pool": ["a"], "used": [1]}, "needs columns time, pool"),
         ({"time": [], "pool": [], "used": []}, "has no row"),
         ({"time": ["soon"], "pool": ["a"], "used": [1]}, "row 1: time='soon' is no time"),
+        ({"time": [1767225600], "pool": ["a"], "used": [1]}, "row 1: time=1767225600 is a bare number"),
         ({"time": ["2026-01-01"] * 2, "pool": "a", "used": ["1", "many"]}, "used, row 2: 'many' is no number"),
         ({"time": ["2026-01-01"], "pool": "a", "value": [-3]}, "value, row 1: -3.0 is negative"),
         ({"time": ["2026-01-01"], "pool": "a", "used": [1], "ip_family": "ipv5"}, "row 1: ip_family='ipv5'"),
