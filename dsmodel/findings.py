@@ -102,14 +102,14 @@ class Findings(pd.DataFrame):
 
     def __repr__(self) -> str:
         """Return the card as plain text; of a choice of columns, the table."""
-        return findings_card(self).text() if self._is_whole() else super().__repr__()
+        return findings_card(self).text() if self._is_whole() else repr(pd.DataFrame(self))
 
     def _repr_html_(self) -> str | None:
         """Show the card in a notebook; of a choice of columns, the table."""
         if self._is_whole():
             return findings_card(self).html()
-        frame: Any = super()
-        html: str | None = frame._repr_html_()
+        table: Any = pd.DataFrame(self)
+        html: str | None = table._repr_html_()
         return html
 
     def _is_whole(self) -> bool:

@@ -120,7 +120,12 @@ def test_chosen_rows_are_findings_and_chosen_columns_a_table() -> None:
     frame = made()
     errors = frame[frame["severity"] == "error"]
     assert repr(errors).startswith("1 finding: 1 error\nerror a-rule:")
-    for table in (frame[["severity", "rule"]], frame.assign(more=1), frame.head(1).drop(columns="fix")):
+    for table in (
+        frame[["severity", "rule"]],
+        frame[:0][["severity", "rule"]],
+        frame.assign(more=1),
+        frame.head(1).drop(columns="fix"),
+    ):
         assert repr(table) == repr(pd.DataFrame(table))
         assert table._repr_html_() == pd.DataFrame(table)._repr_html_()
 
