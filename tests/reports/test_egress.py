@@ -411,6 +411,24 @@ class TestSnat:
         top = frame.iloc[0]
         assert (top["pool"], top["used"], top["usable"]) == ("NAT/nat", 600, 1_024)  # two pods on node a
 
+    @pytest.mark.parametrize(
+        ("asked", "refused", "why"),
+        [
+            ([("8.8.8.8", 600)], 0.25, "2,400 a second, and two addresses take 1,800 to one destination"),
+            ([("8.8.8.8", 450)], 0.0, "1,800 fit"),
+            ([("8.8.8.8", 300), ("8.8.8.8", 300)], 0.25, "two rows of one destination are one rate"),
+            ([("8.8.8.8", 450), ("8.8.4.4", 450)], 0.0, "each destination has its own"),
+        ],
+    )
+    def test_what_a_translator_takes_a_second(self, cluster, asked, refused, why):
+        known = network(border=[BorderNAT(name="nat", family="IPv4", addresses=("198.51.100.9", "198.51.100.10"))])
+        given = pd.DataFrame(asked, columns=["destination", "per_second"]).assign(life_seconds=0.001)
+        frame = reports.snat(cluster, given, network=known, budgets={"NAT/nat": aws_nat_gateway(addresses=2)})
+        found = frame[(frame["pool"] == "NAT/nat") & (frame["destination"] == "8.8.8.8")].iloc[0]
+        assert found["failure_ratio"] == pytest.approx(refused), why
+        assert found["alarm"] == (refused > 0)
+        assert ("new connections a second" in found["why"]) == (refused > 0)
+
     def test_percents_have_no_exponents(self, cluster):
         frame = reports.snat(cluster, {"8.8.8.8": 1e9}, network=network())
         assert frame["alarm"].all()

@@ -9,8 +9,8 @@ What it does not know: connections that nobody told of, and where applications h
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
@@ -38,6 +38,8 @@ from dsmodel.graph.snat import (
     snat_pressure,
     untranslated,
 )
+from dsmodel.reports.egress.connections import Held, read_connections
+from dsmodel.reports.egress.rates import too_fast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,13 +77,10 @@ COLUMNS: Final = (
 OWN_SOCKETS: Final = "sockets of the busiest pod"
 """Name of the pool that pods have for themselves, one a family."""
 
-_ASKED: Final = ("destination", "connections", "port", "protocol", "namespace", "per_second", "life_seconds")
 MOST_ROWS: Final = 1_000_000
 """Pools and destinations that a frame may have."""
 
 _FAILURE: Final = 0.001
-_LAST_PORT: Final = 65_535
-_MOST: Final = 1e12  # connections, or seconds
 
 
 def snat(
@@ -116,8 +115,9 @@ def snat(
         A row for a pool, protocol and destination in use, and one for a pool's total (empty destination); columns are
         `COLUMNS`. Fullest first, then by pool, family, protocol and destination. ``owner`` is "pod", "node", "gateway",
         "NAT" or "NAT64"; ``usable``, ``starts_failing_at`` and ``addresses_needed`` (Int64) are missing where nothing
-        limits or nobody said. A destination of both families is asked for in the one that clients try first, if it
-        works.
+        limits or nobody said. ``failure_ratio`` and ``alarm`` count full ports, and new connections beyond what a
+        translator takes a second. A destination of both families is asked for in the one that clients try first, if
+        it works.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def snat(
     0                       NAT/a  48000   55000        0.87  False
     1  sockets of the busiest pod    400   28232        0.01  False
     """
-    asked = _asked(connections, cluster)
+    asked = read_connections(connections, cluster)
     paths = _resolved(cluster, asked, network)
     loads = _Loads(paths, dict(budgets or {}))
     for place, row in enumerate(asked):
@@ -145,66 +145,7 @@ def snat(
     return loads.frame(asked, failure)
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """One row of what was asked."""
-
-    destination: Any
-    port: int | None
-    protocol: int
-    namespace: str
-    connections: float  # held at once, or new a second
-    life_s: float | None  # None where connections are counted, not rated
-
-
-def _asked(given: pd.DataFrame | Mapping[str, float], cluster: Cluster) -> list[_Asked]:
-    """Read what every pod holds."""
-    if not isinstance(given, pd.DataFrame):
-        given = pd.DataFrame({"destination": list(given), "connections": list(given.values())})
-    if wrong := sorted(set(map(str, given.columns)) - set(_ASKED)):
-        raise InvalidInput(f"connections has no column {', '.join(wrong)}; it may have {', '.join(_ASKED)}")
-    if "destination" not in given or ("connections" in given) == ("per_second" in given):
-        raise InvalidInput("connections: give the column destination, and one of connections and per_second")
-    spaces = {*map(str, cluster.pods["namespace"].tolist()), *cluster.namespaces}
-    rows = []
-    for number, row in enumerate(given.to_dict("records")):
-        rated = "per_second" in row
-        count = _number(row["per_second" if rated else "connections"], number, "connections")
-        life = _number(row.get("life_seconds", 1.0), number, "life_seconds") if rated else None
-        word = str(row.get("protocol", "TCP"))
-        if word not in PROTOCOLS:
-            raise InvalidInput(f"connections: row {number} has protocol {word!r}; allowed are {', '.join(PROTOCOLS)}")
-        space = row.get("namespace", "")
-        space = "" if space is None or pd.isna(space) else str(space)
-        if space and space not in spaces:
-            raise InvalidInput(f"connections: row {number} has namespace {space!r}, and the cluster has no such one")
-        port = _port(row.get("port"), number)
-        rows.append(_Asked(row["destination"], port, PROTOCOLS.index(word), space, count, life))
-    return rows
-
-
-def _number(value: Any, row: int, name: str) -> float:
-    """Read a count that may have a fraction."""
-    try:
-        found = float(value)
-    except (TypeError, ValueError):
-        raise InvalidInput(f"connections: row {row} has {name} {value!r}, which is no number") from None
-    if not 0 <= found <= _MOST:
-        raise InvalidInput(f"connections: row {row} has {name} {found:g}; use 0 or more, at most {_MOST:,.0f}")
-    return found
-
-
-def _port(value: Any, row: int) -> int | None:
-    """Read a port; None where there is none."""
-    if value is None or pd.isna(value):
-        return None
-    found = _number(value, row, "port")
-    if not (found.is_integer() and 0 < found <= _LAST_PORT):
-        raise InvalidInput(f"connections: row {row} has port {value!r}; a port is 1 to {_LAST_PORT}")
-    return int(found)
-
-
-def _resolved(cluster: Cluster, asked: list[_Asked], network: Network | None) -> Paths:
+def _resolved(cluster: Cluster, asked: list[Held], network: Network | None) -> Paths:
     """Resolve every row's destination, with its port."""
     found: list[Destination] = []
     for row in asked:
@@ -223,11 +164,12 @@ class _Loads:
         self.pools: dict[tuple[str, IPFamily], int] = {}
         self.made: list[tuple[SnatPool, str, bool]] = []  # pool, owner, whether its limit is not known
         self.at_nodes: dict[tuple[IPFamily, str], Numbers] = {}  # pool of each node's address
+        self.new: dict[tuple[int, int, int], float] = {}  # a second, by pool, protocol and row of what was asked
         self.parts: list[tuple[Numbers, ...]] = []  # pool, protocol, destination, count, instance
         table = paths.cluster.pods
         self.space = np.asarray(table["namespace"][paths.pods], object)
 
-    def add(self, place: int, row: _Asked) -> None:
+    def add(self, place: int, row: Held) -> None:
         """Lead the connections of one row through their translators."""
         mine = np.ones(len(self.space), np.bool_) if not row.namespace else self.space == row.namespace
         carried = self._families(place)
@@ -285,7 +227,7 @@ class _Loads:
         made: Decision,
         pods: Numbers,
         where: tuple[IPFamily, Half],
-        what: tuple[int, _Asked, float],
+        what: tuple[int, Held, float],
     ) -> None:
         """Count connections of some pods at every translator of one path."""
         family, half = where
@@ -313,7 +255,7 @@ class _Loads:
             else:
                 self._load(pool, what, np.ones(len(pods)), node)
 
-    def _nodes(self, node: NDArray[np.int32], family: IPFamily, rule: str, what: tuple[int, _Asked, float]) -> None:
+    def _nodes(self, node: NDArray[np.int32], family: IPFamily, rule: str, what: tuple[int, Held, float]) -> None:
         """Count connections at the addresses of nodes."""
         nodes, end = self.paths.cluster.nodes, str(family).lower()
         key = (family, rule)
@@ -361,7 +303,7 @@ class _Loads:
         return place
 
     def _load(
-        self, pool: int | Numbers, what: tuple[int, _Asked, float], pods: NDArray[np.float64], instance: Numbers | None
+        self, pool: int | Numbers, what: tuple[int, Held, float], pods: NDArray[np.float64], instance: Numbers | None
     ) -> None:
         """Add connections of some pods to a pool, or to alike pools; with budgets of instances, at each."""
         place, row, share = what
@@ -371,6 +313,9 @@ class _Loads:
         budget = self.made[int(pools[0])][0].budget
         each = row.connections * share
         if row.life_s is not None:
+            if budget.most_new_per_s is not None and isinstance(pool, int):
+                key = (pool, row.protocol, place)
+                self.new[key] = self.new.get(key, 0.0) + float(pods.sum()) * each
             each *= row.life_s + budget.hold_s
         if not isinstance(pool, int):
             instance = np.zeros(len(pods), np.int64)
@@ -381,7 +326,7 @@ class _Loads:
         columns = (np.full(size, row.protocol), np.full(size, place), count, instance.clip(0))
         self.parts.append((np.broadcast_to(pools, size), *columns))
 
-    def frame(self, asked: list[_Asked], failure: float) -> pd.DataFrame:
+    def frame(self, asked: list[Held], failure: float) -> pd.DataFrame:
         """Judge every pool."""
         columns = [np.concatenate(each) for each in zip(*self.parts, strict=True)] or [np.zeros(0, np.int64)] * 5
         keys: dict[tuple[str, int | None], int] = {}
@@ -391,13 +336,22 @@ class _Loads:
         found = snat_pressure(load, [pool for pool, *_ in self.made], failure=failure)
         if len(found) > MOST_ROWS:
             raise InvalidInput(f"{len(found):,} pools and destinations: ask for fewer destinations at a time")
-        return _frame(found, self.made, list(keys))
+        new: dict[tuple[int, int, int], float] = {}
+        for (pool, protocol, place), rate in self.new.items():
+            key = (pool, protocol, int(number[place]))
+            new[key] = new.get(key, 0.0) + rate
+        refused, words = too_fast(found, [pool.budget for pool, *_ in self.made], new)
+        return _frame(found, self.made, list(keys), (refused, words))
 
 
 def _frame(
-    found: Pressure, made: list[tuple[SnatPool, str, bool]], targets: list[tuple[str, int | None]]
+    found: Pressure,
+    made: list[tuple[SnatPool, str, bool]],
+    targets: list[tuple[str, int | None]],
+    rates: tuple[NDArray[np.float64], list[str]],
 ) -> pd.DataFrame:
     """Write what was judged."""
+    refused, words = rates
     is_total = found.destination == ALL_DESTINATIONS
     named = [*targets, ("", None)]  # the last is for a pool's total
     at = np.where(is_total, len(targets), found.destination)
@@ -413,11 +367,11 @@ def _frame(
             "used": found.used,
             "usable": _counts(found.usable, found.is_limited),
             "used_ratio": np.where(found.is_limited, found.used_ratio, np.nan),
-            "failure_ratio": found.failure_ratio,
+            "failure_ratio": np.maximum(found.failure_ratio, refused),
             "starts_failing_at": _counts(found.starts_failing_at, found.is_limited),
             "addresses_needed": _counts(found.addresses_needed, found.addresses_needed > 0),
-            "alarm": found.is_alarm,
-            "why": [_why(found, row, made[pool]) for row, pool in enumerate(pools)],
+            "alarm": found.is_alarm | (refused > 0),
+            "why": [f"{_why(found, at, made[pool])} {words[at]}".rstrip() for at, pool in enumerate(pools)],
         }
     )
     texts = ["pool", "owner", "ip_family", "destination", "why"]
