@@ -113,7 +113,8 @@ def _pools(frame: pd.DataFrame, pool: str | None, ip_family: str | IPFamily | No
         chosen = chosen[chosen["ip_family"] == str(ip_family)]
     if not len(chosen):
         known = ", ".join(dict.fromkeys(headline(row) for row in frame.to_dict("records")))  # type: ignore[arg-type]
-        raise InvalidInput(f"the cluster has no pool {pool!r} of family {ip_family!r}; it has {known}")
+        which = f"{pool!r}" if ip_family is None else f"{pool!r} of family {str(ip_family)!r}"
+        raise InvalidInput(f"the cluster has no pool {which}; it has {known}")
     return chosen.reset_index(drop=True)
 
 

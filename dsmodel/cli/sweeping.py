@@ -52,7 +52,8 @@ def sweep(*, grid: Path, dumps: tuple[str, ...], layout: str, output: Path | Non
 
     GRID is YAML or JSON with a list of values for each parameter (every combination is a scenario), or CSV with a
     scenario a row. Parameters: mask_ipv4, mask_ipv6, cluster_cidr_ipv4, cluster_cidr_ipv6, max_pods, ip_family_policy,
-    and what grows, for instance nodes_per_week or pods_per_month.
+    kube_version, network_plugin, service_cidr, lost_zones, surge_ratio, and what grows, for instance nodes_per_week or
+    pods_per_month.
     """
     from dsmodel.planning.sweeps import SweepInterrupted
 

@@ -225,10 +225,29 @@ class TestGrowth:
         first = frame[(frame["pool"] == "service addresses") & (frame["ip_family"] == "IPv6")]
         assert first["exhaustion_p50_days"].notna().any()
 
+    def test_every_question_of_a_what_if_is_a_parameter(self) -> None:
+        asked = {
+            "lost_zones": ["", "zone-a", "zone-a, zone-b"],
+            "surge_ratio": [0.0, 0.5],
+            "service_cidr": ["10.200.0.0/24"],
+            "network_plugin": ["host-local"],
+            "pods_per_week": [35],
+        }
+        plan = GrowthPlan(ds.examples.nearly_full(), "2026-01-01", trajectories=1, law="expected")
+        frame = sweep(plan, asked)
+        assert (frame["error"] == "").all(), frame["error"].unique()
+        days = frame.set_index(["pool", "ip_family", "lost_zones", "surge_ratio"])["exhaustion_p50_days"]
+        zones = [int(days["pod addresses", "IPv4", lost, 0.0]) for lost in asked["lost_zones"]]
+        assert zones == sorted(zones, reverse=True)
+        assert len(set(zones)) == 3
+        assert days["pods per node", "", "", 0.5] > days["pods per node", "", "", 0.0]
+
     @pytest.mark.parametrize(
         ("scenario", "words"),
         [
             ({"nodes_per_weak": 3}, "weak"),
+            ({"maskk_ipv4": 24}, "maskk_ipv4: is no parameter; these are mask_ipv4, "),
+            ({"lost_zones": "nowhere", "nodes_per_week": 1}, "no node is in 'nowhere'"),
             ({"mask_ipv4": 8, "nodes_per_week": 1}, "mask"),
             ({"nodes_per_week": -1}, "count=-1"),
         ],

@@ -1,19 +1,21 @@
 """The plan that most sweeps run: change a cluster, let it grow, tell when each pool is full.
 
-Promises that every parameter is a word of `Scenario.of`, of `ClusterConfig`, or one of the few named here; a misspelt
-one is refused before anything is computed on it.
+Promises that every parameter is a word of `Scenario.of`, or one of those named here, which are the questions of
+`dsmodel.what_if`; a misspelt one is refused before anything is computed on it.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from dsmodel.addresses.cidr import Cidr, IPFamily
+from dsmodel.errors import InvalidInput
 from dsmodel.planning.forecasting import forecast
-from dsmodel.planning.scenario import Scenario
+from dsmodel.planning.scenario import KINDS, Scenario
 from dsmodel.planning.what_ifs import what_if
 
 if TYPE_CHECKING:
@@ -25,7 +27,11 @@ if TYPE_CHECKING:
 
 __all__ = ["GrowthPlan"]
 
-_OWN = ("mask_ipv4", "mask_ipv6", "cluster_cidr_ipv4", "cluster_cidr_ipv6", "max_pods", "ip_family_policy")
+_ASKED = (
+    "max_pods", "ip_family_policy", "kube_version", "network_plugin", "service_cidr", "lost_zones", "surge_ratio",
+)  # fmt: skip
+_OWN = ("mask_ipv4", "mask_ipv6", "cluster_cidr_ipv4", "cluster_cidr_ipv6", *_ASKED)
+_BETWEEN = re.compile(r"[\s,;]+")
 
 
 @dataclass(frozen=True)
@@ -71,9 +77,10 @@ class GrowthPlan:
         Parameters
         ----------
         scenario : mapping
-            ``mask_ipv4``, ``mask_ipv6``, ``cluster_cidr_ipv4``, ``cluster_cidr_ipv6``, ``max_pods``: the same nodes,
-            pods and Services on other ranges; ``ip_family_policy``: of all Services; every other word goes to
-            `Scenario.of`, for instance ``nodes_per_week``.
+            ``mask_ipv4``, ``mask_ipv6``, ``cluster_cidr_ipv4``, ``cluster_cidr_ipv6``: the same nodes, pods and
+            Services on other ranges; ``max_pods``, ``ip_family_policy``, ``kube_version``, ``network_plugin``,
+            ``service_cidr``, ``lost_zones`` (text, empty for none), ``surge_ratio``: as of `what_if`; every other word
+            goes to `Scenario.of`, for instance ``nodes_per_week``.
         rng : numpy.random.Generator
             Decides.
 
@@ -90,6 +97,10 @@ class GrowthPlan:
         """
         given = {name: value for name, value in scenario.items() if value is not None}
         changed = {name: given.pop(name) for name in _OWN if name in given}
+        if strange := [name for name in given if name.partition("_per_")[0] not in KINDS]:
+            raise InvalidInput(
+                f"{strange[0]}: is no parameter; these are {', '.join(_OWN)}, and what grows, as nodes_per_week"
+            )
         demand = Scenario.of(self.start, law=self.law, **given)
         cluster = _changed(self.cluster, changed)
         answer = forecast(cluster, demand, horizon=self.horizon, trajectories=self.trajectories, rng=rng)
@@ -107,10 +118,13 @@ def _changed(cluster: Cluster, changes: Mapping[str, Any]) -> Cluster:
     masks = {ends[name[5:]]: int(value) for name, value in changes.items() if name.startswith("mask_")}
     ranges = {str(cidr.family): cidr for cidr in cluster.config.cluster_cidrs}
     given = {ends[name[13:]]: Cidr(value) for name, value in changes.items() if name.startswith("cluster_cidr_")}
+    more = {name: changes[name] for name in _ASKED if name in changes}
+    if "lost_zones" in more:
+        zones = more["lost_zones"]
+        more["lost_zones"] = [zone for zone in _BETWEEN.split(zones) if zone] if isinstance(zones, str) else zones
     return what_if(
         cluster,
         cluster_cidrs=tuple((ranges | given).values()) if given else None,
         node_mask=masks or None,
-        max_pods=changes.get("max_pods"),
-        ip_family_policy=changes.get("ip_family_policy"),
+        **more,
     )
