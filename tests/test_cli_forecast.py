@@ -79,7 +79,10 @@ def test_demand_and_history_come_from_files(tmp_path) -> None:
     assert "services 1 a day" in document["assumptions"]
     assert "pods 2.857 a day; nodes +4 on 2026-06-01" in document["assumptions"]
     assert "history-duplicate" in [row["rule"] for row in document["findings"]]
-    assert "info: services: 1 times given again" in run(DUMP, "--history", history, "--horizon", "90d").stdout
+    assert [(row["metric"], row["points"], row["inside"]) for row in document["back_test"]] == [("services", 12, 12)]
+    text = run(DUMP, "--history", history, "--horizon", "90d").stdout
+    assert "info: services: 1 times given again" in text
+    assert "Back-test of services: 12 of 12 held-back points lie between p5 and p95." in text
 
 
 def test_history_comes_from_a_dataset(tmp_path) -> None:

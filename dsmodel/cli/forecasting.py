@@ -42,18 +42,20 @@ if TYPE_CHECKING:
 
 __all__ = ["forecast"]
 
+_SERIES = ["metric", "ip_family", "node_pool", "zone"]
 _AXES = ["node_pool", "zone"]
 _WEEKLY = ("nodes", "pods", "services", "load_balancers", "node_ports")
 _COMPOUND = ("nodes", "pods", "services")
 
 
 class _Answer(NamedTuple):
-    """What was found: sources, forecast, its frame, what reading history has found, pools that fail the policy."""
+    """What was found: sources, forecast, its frame, what history has shown, pools that fail the policy."""
 
     sources: tuple[str, ...]
     forecast: Forecast
     frame: pd.DataFrame
     found: pd.DataFrame
+    judged: pd.DataFrame
     failing: pd.DataFrame
 
 
@@ -130,7 +132,7 @@ def _answer(dumps: tuple[str, ...], asked: dict[str, Any]) -> _Answer:
     from dsmodel import reports
     from dsmodel.planning.forecasting import forecast as run
 
-    demand, found = _demand(asked)
+    demand, found, judged = _demand(asked)
     cluster = cluster_of(dumps, asked["kube_version"])
     rng = None if asked["seed"] is None else np.random.default_rng(asked["seed"])
     names = ("horizon", "trajectories", "mode")
@@ -138,21 +140,26 @@ def _answer(dumps: tuple[str, ...], asked: dict[str, Any]) -> _Answer:
     frame = reports.exhaustion(answer)
     enforced = frame["binds_first_ratio"].notna()
     early = frame["exhaustion_p5_days"].lt(asked["fail_within"] or 0).fillna(value=False)
-    return _Answer(named_places(dumps), answer, frame, found, frame[enforced & early.astype(bool)])
+    return _Answer(named_places(dumps), answer, frame, found, judged, frame[enforced & early.astype(bool)])
 
 
-def _demand(asked: dict[str, Any]) -> tuple[Scenario, pd.DataFrame]:
-    """Put together what grows, and what reading history has found."""
+def _demand(asked: dict[str, Any]) -> tuple[Scenario, pd.DataFrame, pd.DataFrame]:
+    """Put together what grows, what reading history has found, and how its early part foresaw the late."""
     import pandas as pd
 
+    from dsmodel.planning.forecasting import back_test
     from dsmodel.planning.scenario import Demand, Growth, Scenario, fit
 
+    judged = pd.DataFrame()
     found = pd.DataFrame(columns=pd.Index(["severity", "rule", "object", "message"]))
     start = asked["start"]
     demands: list[Demand] = []
     if asked["history"] is not None:
         history = history_of((asked["history"],), asked)
-        fitted = fit(history, start=start, shape=asked["shape"], by=asked["by"], season=asked["season"] or "")
+        how = {"shape": asked["shape"], "by": asked["by"], "season": asked["season"] or ""}
+        fitted = fit(history, start=start, **how)
+        used = fitted.rates.loc[fitted.rates["is_used"], _SERIES]
+        judged = back_test(history, **how).merge(used, on=_SERIES)
         found = pd.concat([pd.DataFrame(history.attrs["findings"], columns=found.columns), fitted.findings])
         start = fitted.scenario.start
         demands += fitted.scenario.demands
@@ -170,7 +177,7 @@ def _demand(asked: dict[str, Any]) -> tuple[Scenario, pd.DataFrame]:
             demands.append(Demand(kind, growth))
     if not demands:
         raise click.UsageError("say what grows: --pods-per-week, --growth-per-month, --demand or --history")
-    return Scenario.of(start, *demands, law=asked["law"]), found
+    return Scenario.of(start, *demands, law=asked["law"]), found, judged
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
@@ -198,6 +205,9 @@ def _rendered(answer: _Answer, layout: str, *, width: int) -> str:
         lines += [filled(f"{name}: {row['why']}", width=width), ""]
     for row in answer.found.to_dict("records"):
         lines += [filled(f"{row['severity']}: {row['object']}: {row['message']}", width=width), ""]
+    for row in answer.judged.to_dict("records"):
+        name = ", ".join(filter(None, (row[key] for key in _SERIES)))
+        lines += [filled(f"Back-test of {name}: {row['why']}", width=width), ""]
     return "\n".join([*lines, filled(f"Assumed: {card.summary}", width=width)]) + "\n"
 
 
@@ -208,6 +218,7 @@ def _json(answer: _Answer) -> str:
     frames = {
         "exhaustion": answer.frame,
         "difference": answer.forecast.difference,
+        "back_test": answer.judged,
         "findings": pd.concat([answer.found, answer.forecast.findings], ignore_index=True),
     }
     document = {
