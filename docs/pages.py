@@ -15,6 +15,8 @@ import pandas as pd
 import dsmodel as ds
 from dsmodel.cli import main
 from dsmodel.cluster.checks.audit import RULES as RULES_OF_CHECK
+from dsmodel.io.history import metrics
+from dsmodel.io.history.metrics import METRICS
 from dsmodel.kube.families import STORAGE_ROWS, STORE_ROWS
 from dsmodel.kube.versions import GATES, RULES
 
@@ -38,6 +40,7 @@ def write(folder: Path) -> None:
     (made / "versions.md").write_text(_versions())
     (made / "decisions.md").write_text(_decisions())
     (made / "rules.md").write_text(_rules())
+    (made / "metrics.md").write_text(_metrics())
 
 
 def _write_reference(folder: Path) -> None:
@@ -163,6 +166,21 @@ def _rules() -> str:
         ]
     ).sort_values("rule")
     return f"# Rules of `check`\n\nWhat `dsmodel.check` looks for in a cluster.\n\n{table(frame)}\n"
+
+
+def _metrics() -> str:
+    """Write the metrics that history is read from."""
+    frame = pd.DataFrame(
+        [
+            {
+                "metric": f"`{row.name}`", "component": row.component, "versions": row.versions, "pool": row.pool,
+                "says what is": row.role, "parts": ", ".join(row.summed), "source": row.source,
+            }
+            for row in METRICS
+        ]
+    )  # fmt: skip
+    words = " ".join((metrics.__doc__ or "").partition("Each kube-apiserver")[2].partition("Sources stand")[0].split())
+    return f"# Metrics that history is read from\n\nEach kube-apiserver {words}\n\n{table(frame)}\n"
 
 
 def table(frame: pd.DataFrame) -> str:
