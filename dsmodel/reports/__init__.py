@@ -7,7 +7,7 @@ cluster and the planning arithmetic; never a file, a plot or a widget.
 from dsmodel.reports.admission import admission
 from dsmodel.reports.blocks import fragmentation
 from dsmodel.reports.changes import difference
-from dsmodel.reports.egress import allow_list, egress, egress_changes, egress_failures, egress_topology, snat
+from dsmodel.reports.egress import allow_list, conntrack, egress, egress_changes, egress_failures, egress_topology, snat
 from dsmodel.reports.evidence import configuration, findings
 from dsmodel.reports.exhaustion import exhaustion, fans
 from dsmodel.reports.headroom import limits, summary
@@ -25,6 +25,7 @@ __all__ = [
     "allow_list",
     "audit",
     "configuration",
+    "conntrack",
     "difference",
     "dual_stack_validation",
     "egress",

@@ -17,7 +17,7 @@ from dsmodel.graph.masquerade import Calico, CalicoPool, Cilium, KubeProxy, Masq
 from dsmodel.graph.network import NAT64, BorderNAT, Network
 from dsmodel.graph.paths import resolve
 from dsmodel.graph.snat import aws_nat_gateway, gcp_cloud_nat, linux
-from dsmodel.reports.egress import answers, drawing, outages, ports, sources
+from dsmodel.reports.egress import answers, drawing, entries, outages, ports, sources
 
 NODES = ("a", "b", "c", "gw-1", "gw-2")
 PODS = (("shop", "cart", "a"), ("shop", "web", "b"), ("shop", "api", "c"), ("data", "db", "a"))
@@ -335,6 +335,51 @@ class TestAllowList:
         frame = reports.allow_list(cluster, "10.9.0.10", network=network())
         assert tuple(frame) == sources.COLUMNS
         assert len(frame) == 0
+
+
+class TestConntrack:
+    def test_both_families_share_a_nodes_table(self, cluster):
+        known = network(routed=["2600:ff::/56", "10.244.0.0/16"])
+        held = {"8.8.8.8": 40_000, "2600:9::1": 30_000}  # node a has two pods
+        frame = reports.conntrack(cluster, held, entries=131_072, network=known)
+        assert tuple(frame) == entries.COLUMNS
+        assert rows(frame, "node", "used_ipv4", "used_ipv6", "alarm") == [
+            ["a", 80_000, 60_000, True],
+            ["b", 40_000, 30_000, False],
+            ["c", 40_000, 30_000, False],
+        ]
+        assert frame["refused_ratio"][0] == pytest.approx(1 - 131_072 / 140_000)
+        assert "both families" in frame["why"][0]
+
+    def test_a_gateway_has_an_entry_too(self, cluster):
+        known = network(gateways=[gateway(nodes=("gw-1",))])
+        frame = reports.conntrack(cluster, {"2600:9::1": 100}, network=known)
+        assert rows(frame, "node", "used_ipv6") == [["gw-1", 300], ["a", 200], ["b", 100], ["c", 100]]
+        assert frame[["usable", "used_ratio"]].isna().all(axis=None), "nobody said how many there are"
+        on_a = network(gateways=[gateway(nodes=("a",))])
+        frame = reports.conntrack(cluster, {"2600:9::1": 100}, network=on_a)
+        assert rows(frame, "node", "used_ipv6") == [["a", 400], ["b", 100], ["c", 100]], "the pod on it has one entry"
+
+    def test_flows_that_spread_are_shared_out(self, cluster):
+        known = network(gateways=[gateway(nodes=("gw-1", "gw-2"), spread="all")])
+        frame = reports.conntrack(cluster, {"2600:9::1": 101}, network=known)
+        assert rows(frame, "node", "used_ipv6")[:3] == [["a", 202], ["gw-1", 152], ["gw-2", 152]]
+
+    def test_rated_connections_linger(self, cluster):
+        rated = pd.DataFrame({"destination": ["8.8.8.8"], "per_second": [10], "life_seconds": [5]})
+        frame = reports.conntrack(cluster, rated, entries={"a": 2_000}, network=network())
+        assert rows(frame, "node", "used_ipv4") == [["a", 2_500], ["b", 1_250], ["c", 1_250]]
+        assert frame["usable"].isna().tolist() == [False, True, True]
+
+    def test_what_does_not_work_holds_nothing(self, cluster):
+        frame = reports.conntrack(cluster, {"2600:9::1": 100}, network=network(routed=()))
+        assert tuple(frame) == entries.COLUMNS
+        assert len(frame) == 0
+
+    @pytest.mark.parametrize(("size", "words"), [(0, "1 entry or more"), (-1, "1 entry"), ({"z": 5}, "no node 'z'")])
+    def test_sizes_that_are_none(self, cluster, size, words):
+        with pytest.raises(InvalidInput, match=words):
+            reports.conntrack(cluster, {"8.8.8.8": 1}, entries=size, network=network())
 
 
 class TestSnat:

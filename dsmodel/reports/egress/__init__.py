@@ -6,8 +6,9 @@ paths and ports; never networkx at import, never a plot.
 
 from dsmodel.reports.egress.answers import egress, egress_changes
 from dsmodel.reports.egress.drawing import egress_topology
+from dsmodel.reports.egress.entries import conntrack
 from dsmodel.reports.egress.outages import egress_failures
 from dsmodel.reports.egress.ports import snat
 from dsmodel.reports.egress.sources import allow_list
 
-__all__ = ["allow_list", "egress", "egress_changes", "egress_failures", "egress_topology", "snat"]
+__all__ = ["allow_list", "conntrack", "egress", "egress_changes", "egress_failures", "egress_topology", "snat"]
