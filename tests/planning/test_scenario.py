@@ -291,6 +291,17 @@ def test_objects_go_before_pools_and_what_is_no_demand_is_named():
     assert fitted.rates["is_used"].sum() == 2
 
 
+def test_pods_that_are_only_stored_speak_last_and_say_so():
+    stored = history(range(0, 100, 5), metric="stored pods")
+    addresses = history(range(20), metric="pod addresses", ip_family="IPv4")
+    both = fit(pd.concat([stored, addresses]))
+    assert both.scenario.demands[0].growth.per_day == pytest.approx(1)
+    assert rules(both) == ["history-passed-over"]
+    alone = fit(stored)
+    assert alone.scenario.demands[0].growth.per_day == pytest.approx(5)
+    assert rules(alone) == ["history-stored-pods"]
+
+
 def test_parts_of_a_cluster_have_their_own_demand():
     frame = pd.concat([history(range(20), zone="a"), history(range(0, 40, 2), zone="b")])
     assert [(each.zone, each.growth.per_day) for each in fit(frame).scenario.demands] == [

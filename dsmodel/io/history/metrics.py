@@ -103,10 +103,13 @@ def _allocator(prefix: str, pool: str, things: str, label: str, *, since: str, s
 
 
 def _objects(name: str, source: str, since: str) -> Iterator[Metric]:
-    """Name what the API server says of stored objects; finished pods and those on the host network count."""
+    """Name what the API server says of stored objects.
+
+    Pods among them have finished or are on the host network, so that they are no pods on the pod network.
+    """
     where = (("group", ""),) if name == "apiserver_resource_objects" else ()
-    for kind in ("nodes", "pods", "services"):
-        yield Metric(name, "kube-apiserver", kind, "used", source, since, where=(*where, ("resource", kind)))
+    for kind, pool in (("nodes", "nodes"), ("pods", "stored pods"), ("services", "services")):
+        yield Metric(name, "kube-apiserver", pool, "used", source, since, where=(*where, ("resource", kind)))
 
 
 def _node_ipam(kind: str, component: str, source: str, *, since: str, until: str, most: str) -> Iterator[Metric]:

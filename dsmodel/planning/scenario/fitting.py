@@ -39,6 +39,7 @@ __all__ = ["SHAPES", "Fit", "fit", "fit_series"]
 
 SHAPES = ("linear", "exponential", "best")
 LEAST_POINTS = 8  # days with a value; fewer tell no spread
+_STORED = "stored pods"  # as kube-apiserver counts them
 _OUTLIER = 8.0  # robust standard deviations; a Poisson tail stays inside
 
 
@@ -94,8 +95,8 @@ def fit(
     -------
     Fit
         Of the series that tell of a kind of demand. Of several metrics that tell of the same (both families' node
-        blocks) those with the parts asked for go first, then objects before pools, then the one that grows most;
-        `Fit.findings` says so.
+        blocks) those with the parts asked for go first, then objects, then pools, then what kube-apiserver stores, and
+        of equals the one that grows most; `Fit.findings` says so.
 
     Raises
     ------
@@ -252,20 +253,25 @@ def _chosen(series: list[Series], growths: list[Growth], axes: tuple[str, ...]) 
     return sorted((place for places in best for place in places), key=lambda one: (order[series[one].kind], one))
 
 
-def _rank(series: list[Series], growths: list[Growth], axes: tuple[str, ...]) -> tuple[bool, bool, float]:
+def _rank(series: list[Series], growths: list[Growth], axes: tuple[str, ...]) -> tuple[bool, int, float]:
     """Say what goes first; of a metric all its parts."""
     has_parts = any(all(getattr(each, axis) for axis in axes) for each in series)
-    is_pool = series[0].metric.lower().replace("_", " ") != series[0].kind.replace("_", " ")
+    metric = series[0].metric.lower().replace("_", " ")
+    place = 0 if metric == series[0].kind.replace("_", " ") else 2 if metric == _STORED else 1
     grows = (
         growth.per_day + growth.compound_ratio * float(each.counts[-1])
         for each, growth in zip(series, growths, strict=True)
     )
-    return not has_parts, is_pool, -sum(grows)
+    return not has_parts, place, -sum(grows)
 
 
 def _passed_over(series: list[Series], chosen: list[int]) -> Iterator[Finding]:
-    """Name the series that another metric speaks for."""
+    """Name the series that another metric speaks for, and one that counts more than it should."""
     speakers = {series[place].kind: series[place] for place in chosen}
+    for place in chosen:
+        if series[place].metric.lower().replace("_", " ") == _STORED:
+            message = "pods that have finished or are on the host network count among them; they take no addresses"
+            yield "info", "history-stored-pods", series[place].title, message
     for place, each in enumerate(series):
         if place not in chosen:
             other = speakers[each.kind]

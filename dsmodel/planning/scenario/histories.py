@@ -35,7 +35,7 @@ _GAP = 3.0  # times the usual interval
 _PAUSE, _CLOCK = 30.0, 4.0  # a gap over 4 times all that was recorded without pauses of 30 intervals is a wrong clock
 _KIND_OF = {
     "nodes": "nodes", "node blocks": "nodes",
-    "pods": "pods", "pod addresses": "pods", "pods per node": "pods",
+    "pods": "pods", "pod addresses": "pods", "pods per node": "pods", "stored pods": "pods",
     "services": "services", "service addresses": "services",
     "load balancers": "load_balancers",
     "node ports": "node_ports",

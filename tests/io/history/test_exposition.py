@@ -161,7 +161,7 @@ def rows(text, time=DAY):
                 'apiserver_resource_objects{group="metrics.k8s.io",resource="pods"} 7',
                 'apiserver_resource_objects{group="",resource="nodes"} -1',
             ],
-            ["pods", "", "", 120, float("nan"), "kube-apiserver"],
+            ["stored pods", "", "", 120, float("nan"), "kube-apiserver"],
             "another group's pods are none, and -1 is an error",
         ),
     ],

@@ -99,9 +99,9 @@ def test_a_real_server_is_read_end_to_end(server) -> None:
         ["node blocks", "IPv4", "10.244.0.0/18", 15, 64, "kube-controller-manager"],
         ["node ports", "", "", 10, None, "kube-apiserver"],
         ["pod addresses", "IPv4", "default-ipv4-ippool", 140, 65536, "calico-kube-controllers"],
-        ["pods", "", "", 340, None, "kube-apiserver"],
         ["service addresses", "IPv4", "10.96.0.0/24", 37, 254, "kube-apiserver"],
         ["service addresses", "IPv6", "fd00:10:96::/120", 37, 254, "kube-apiserver"],
+        ["stored pods", "", "", 340, None, "kube-apiserver"],
     ]
     assert set(history.groupby(["metric", "ip_family"])["time"].nunique()) == {20}
     resets = [each for each in history.attrs["findings"] if each["rule"] == "history-counter-reset"]
@@ -124,7 +124,7 @@ def test_a_real_server_feeds_a_fit_and_a_dataset(server, tmp_path) -> None:
         ("node blocks", "IPv4"): 1.0,
         ("node ports", ""): 1.0,
         ("pod addresses", "IPv4"): 8.0,
-        ("pods", ""): 8.0,
+        ("stored pods", ""): 8.0,
         ("service addresses", "IPv4"): 3.0,
         ("service addresses", "IPv6"): 3.0,
     }
@@ -176,7 +176,7 @@ def test_a_real_server_is_asked_from_a_terminal(server, tmp_path) -> None:
 def test_a_real_server_is_asked_in_as_many_questions_as_it_needs(server) -> None:
     whole = read_history(server, **SPAN, step="1m")
     counts = whole.groupby(["metric", "ip_family"])["time"].nunique()
-    assert counts[["node ports", "pods", "service addresses"]].tolist() == [80, 80, 80, 80]
+    assert counts[["node ports", "service addresses", "stored pods"]].tolist() == [80, 80, 80, 80]
 
 
 class _Answers(BaseHTTPRequestHandler):
