@@ -27,6 +27,7 @@ _GITHUB: Final = "https://github.com"
 _MOST_RULES, _MOST_OBJECTS = 50, 15  # of a card; the frame has every one
 _SEARCH: Final = "{github}/search?type=code&q=repo%3Akubernetes%2Fkubernetes+"
 _URGENT: Final = {"fatal", "error"}
+_UNCOUNTED: Final = {"fatal", "info"}  # words without a plural
 _ROOTS: Final = "api|cmd|pkg|plugin|staging|test"
 
 # what a source may name, the most exact first: pattern, and the address it leads to
@@ -219,5 +220,8 @@ def _title(frame: pd.DataFrame) -> str:
     counts: dict[str, int] = {}
     for severity in frame["severity"].tolist():
         counts[severity] = counts.get(severity, 0) + 1
-    told = ", ".join(f"{count:,} {severity}" for severity, count in counts.items())
+    told = ", ".join(
+        f"{count:,} {severity}" if severity in _UNCOUNTED else counted(count, severity)
+        for severity, count in counts.items()
+    )
     return f"{counted(len(frame), 'finding')}: {told}"

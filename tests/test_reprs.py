@@ -52,7 +52,7 @@ def trace(name: str) -> Any:
 
 
 def pool(_name: str) -> Any:
-    made = ds.AddressRange(ds.Cidr("10.96.0.0/24"))
+    made = ds.AddressRange(ds.Cidr("10.96.0.0/24"), reserve_first=1, band_offset=16)
     made.allocate_next(3, rng=np.random.default_rng(1))
     return made
 
@@ -78,6 +78,16 @@ SHOWN: dict[str, Callable[[str], Any]] = {
     "check_config": lambda _name: ds.check_config(ds.ClusterConfig.of(max_pods=9999)),
     "findings": findings,
 }
+
+
+def test_a_pool_counts_each_of_its_bands() -> None:
+    made = ds.AddressRange(ds.Cidr("10.96.0.0/24"), reserve_first=1, band_offset=16, strategy="lowest")
+    made.allocate_next(241)  # the dynamic band is full, two of the static one are taken
+    rows = {name: cells for name, *cells in made._card().sections[0].rows}
+    assert rows == {"all": ["255", "241", "14"], "static band": ["16", "2", "14"], "dynamic band": ["239", "239", "0"]}
+    assert "never handed out" in pretty(made)
+    wide = ds.AddressRange(ds.Cidr("fd00::/64"))
+    assert "about 2^64" in pretty(wide)
 
 
 def words(text: str) -> list[str]:

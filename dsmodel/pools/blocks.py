@@ -63,6 +63,10 @@ class CidrSet(OffsetPool):
         self.block_prefix_length = block_prefix_length
         super().__init__(1 << (block_prefix_length - cluster_cidr.prefix_length), strategy="next")
 
+    def _subject(self) -> tuple[str, str]:
+        """Name the blocks."""
+        return f"{self.cluster_cidr} in /{self.block_prefix_length}", "block"
+
     @property
     def max_blocks(self) -> int:
         """Number of blocks in the cluster CIDR."""

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Self, TypeAlias, overload
 
 import numpy as np
 
-from dsmodel.cards import Card
 from dsmodel.errors import AlreadyAllocated, InvalidInput, NotInRange, PoolFull, Reason
 from dsmodel.pools.bitmap import Bitmap
 from dsmodel.pools.contract import Allocation, Offsets, Order, Storage, Strategy, offset_rows, scattered
+from dsmodel.pools.overview import CHOICES, Shown
 from dsmodel.pools.sparse import SparseSet
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ __all__ = ["OffsetPool"]
 
 _Chooser: TypeAlias = "Callable[[int, int, int], NDArray[np.uint64]]"
 
-_STRATEGIES = ("scan", "sample", "lowest", "next")
+_STRATEGIES = tuple(CHOICES)
 _ONE = (int, np.integer)
 _STREAK, _LONGEST_LEASE = 16, 4096
 """After 16 single choices in a row, the next ones are taken together and handed out one by one, some 4,096 at once."""
@@ -42,7 +42,7 @@ _DENSE_LIMIT = 1 << 26
 """Most slots kept as a bitmap: 8 MiB packed, 64 MiB while single calls use it."""
 
 
-class OffsetPool:
+class OffsetPool(Shown):
     """A pool over the usable offsets ``first`` to ``first + usable - 1``.
 
     Strategies of `allocate_next`, each inside the dynamic band and, when that is full, inside the static band:
@@ -690,11 +690,3 @@ class OffsetPool:
         if not self._usable:
             return "the pool has no usable offset"
         return f"usable offsets are {self._first} to {self._first + self._usable - 1}"
-
-    def __repr__(self) -> str:
-        """Return counts and strategy."""
-        return f"<{type(self).__name__} {self.used} of {self._usable} used, {self._strategy}>"
-
-    def _repr_html_(self) -> str:
-        """Show the same in a notebook."""
-        return Card(repr(self)).html()

@@ -101,6 +101,10 @@ class AddressRange(OffsetPool):
         """All addresses of the CIDR, usable or not."""
         return self.cidr.size
 
+    def _subject(self) -> tuple[str, str]:
+        """Name the range."""
+        return str(self.cidr), "address"
+
     def addresses(self, offsets: Offsets) -> NDArray[np.uint32] | NDArray[np.void]:
         """Return the addresses of offsets.
 
@@ -196,6 +200,10 @@ class PortRange(OffsetPool):
         self.first_port = first
         self.last_port = last
         super().__init__(last - first + 1, band_offset=band_offset, strategy=strategy, rng=rng)
+
+    def _subject(self) -> tuple[str, str]:
+        """Name the range."""
+        return f"{self.first_port}-{self.last_port}", "port"
 
     def ports(self, offsets: Offsets) -> NDArray[np.uint16]:
         """Return the ports of offsets.

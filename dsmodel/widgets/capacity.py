@@ -218,23 +218,22 @@ def _range_controls(config: ClusterConfig) -> dict[str, Control]:
     for family in IPFamily:
         end, (low, high) = str(family).lower(), _MASK_BOUNDS[family]
         value = config.node_cidr_mask_sizes.get(family, DEFAULT_NODE_MASKS[family])
+        low, high = min(low, value), max(high, value)
         controls[f"cluster_cidr_{end}"] = Control(
             ipywidgets.Text(value=known.get(family, ""), continuous_update=False), f"cluster CIDR {family}", "or empty"
         )
         controls[f"mask_{end}"] = Control(
-            ipywidgets.IntSlider(value=value, min=min(low, value), max=max(high, value), continuous_update=False),
+            ipywidgets.IntSlider(value=value, min=low, max=high, continuous_update=False),
             f"node mask {family}",
-            "prefix length of a node's block",
+            f"/{low} to /{high}, a node's block",
         )
     return controls
 
 
 def _number(label: str, value: int, bounds: tuple[int, int], unit: str) -> Control:
     """Make a bounded number."""
-    low, high = bounds
-    return Control(
-        ipywidgets.BoundedIntText(value=value, min=low, max=max(high, value)), label, f"{unit}, {low} to {high:,}"
-    )
+    low, high = bounds[0], max(bounds[1], value)
+    return Control(ipywidgets.BoundedIntText(value=value, min=low, max=high), label, f"{unit}, {low} to {high:,}")
 
 
 def _slider(label: str, value: int, most: int) -> Control:

@@ -99,7 +99,7 @@ class EgressExplorer(Explorer):
             "down": Control(
                 ipywidgets.TagsInput(allowed_tags=self._breakable, allow_duplicates=False, placeholder="nothing"),
                 "down",
-                "type part of a name, such as Node/; a click adds another",
+                "part of a name; a click adds another",
             ),
         }
         super().__init__("How does this pod leave?", controls, cluster=cluster, slow=len(cluster.pods) > 50_000)

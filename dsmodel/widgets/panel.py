@@ -37,6 +37,7 @@ PATIENCE_SECONDS = 0.5  # how long work may hold the kernel before it goes on be
 _SLICE_SECONDS, _PAUSE_SECONDS = 0.05, 0.005  # of work beside the kernel: at a time, and in between
 _LABEL_WIDTH, _CONTROL_WIDTH = "13em", "22em"
 _FIXED = "0 0 auto"  # a long message makes nothing else narrower
+_BESIDE = {"min_width": "16em", "flex": "1 1 0", "display": "none"}  # on a narrow page it goes below its control
 _KEPT = Markup("<em>The answer below is of the last input that was valid.</em>")
 _STOPPED = Markup("<em>Cancelled. The answer below is of the last input that was worked out.</em>")
 
@@ -129,7 +130,7 @@ class Explorer:
         self.cluster = cluster
         self.controls = {name: control.widget for name, control in controls.items()}
         self.frame: pd.DataFrame | None = None
-        self._messages = {name: ipywidgets.HTML(layout={"min_width": "16em", "flex": "1 1 0"}) for name in controls}
+        self._messages = {name: ipywidgets.HTML(layout=dict(_BESIDE)) for name in controls}
         self._answer, self._state = ipywidgets.HTML(), ipywidgets.HTML()
         self._slow = slow
         self._waiting: asyncio.TimerHandle | None = None
@@ -281,7 +282,9 @@ class Explorer:
         wrong = bool(general) or any(troubles.values())
         for name, text in troubles.items():
             if name in self._messages:
-                self._messages[name].value = str(Markup("<strong>&#9888; {}</strong>").format(text)) if text else ""
+                message = self._messages[name]
+                message.value = str(Markup("<strong>&#9888; {}</strong>").format(text)) if text else ""
+                message.layout.display = None if text else "none"
         told = Markup("<strong>&#9888; {}</strong> ").format(general) if general else Markup()
         kept = _KEPT if wrong else Markup()
         self._state.value = str(told + kept)
@@ -321,4 +324,5 @@ def _row(control: Control, message: Any) -> Any:
     label = ipywidgets.Label(control.label, layout={"width": _LABEL_WIDTH, "flex": _FIXED})
     control.widget.layout.width, control.widget.layout.flex = _CONTROL_WIDTH, _FIXED
     control.widget.tooltip = control.label
-    return ipywidgets.HBox([label, control.widget, ipywidgets.Label(control.unit, layout={"flex": _FIXED}), message])
+    unit = ipywidgets.Label(control.unit, layout={"flex": _FIXED})
+    return ipywidgets.HBox([label, control.widget, unit, message], layout={"flex_flow": "row wrap"})
