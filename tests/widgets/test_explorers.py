@@ -81,6 +81,17 @@ class TestEveryExplorer:
         assert repr(explorer).startswith(type(explorer).__name__)
 
 
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_hostile_names_stay_text(question: str) -> None:
+    name = "<script>alert('&')"
+    cluster = cluster_of(nodes=(name, "b"), pods=((name, name, name), ("shop", "web", "b")), zones=name)
+    explorer = QUESTIONS[question](cluster)
+    assert explorer.frame is not None
+    assert "<script" not in shown(explorer)
+    if question == "address map":
+        assert "&lt;script&gt;" in shown(explorer)
+
+
 class TestPolicy:
     def test_a_refusal_is_in_the_servers_words(self) -> None:
         explorer = PolicyExplorer()
