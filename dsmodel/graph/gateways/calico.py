@@ -14,7 +14,7 @@ Sources: tigera/docs ``calico-enterprise/networking/egress``, ``reference/resour
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -58,7 +58,7 @@ def claim_calico(policies: Sequence[GatewayPolicy], situation: Situation) -> Ite
     None
         Without a live gateway they drop, and say so.
     """
-    cache: dict[CalicoRule, tuple[Exit, ...]] = {}
+    cache: dict[CalicoRule, tuple[tuple[Exit, ...], bool]] = {}
     for policy in policies:
         if not isinstance(policy, CalicoEgress):
             continue
@@ -78,14 +78,18 @@ def claim_calico(policies: Sequence[GatewayPolicy], situation: Situation) -> Ite
                 routes.append((rule.destination, None))
                 continue
             if rule not in cache:
-                cache[rule] = tuple(_gateways(rule, situation))
+                cache[rule] = _gateways(rule, situation)
             routes.append((rule.destination, _way(policy, rule, cache[rule])))
         yield Claim(policy, IPFamily.IPV4, tuple(routes), chosen)
 
 
-def _way(policy: CalicoEgress, rule: CalicoRule, exits: tuple[Exit, ...]) -> Way:
+def _way(policy: CalicoEgress, rule: CalicoRule, found: tuple[tuple[Exit, ...], bool]) -> Way:
     """Return what a rule with a gateway does."""
+    exits, is_open = found
     title = f"Calico {policy.title}"
+    if is_open:
+        words = f"labels of pods or namespaces are not known: which gateways fit {rule.selector!r} is open"
+        return Way(Verdict.UNKNOWN, f"{title}: {words}", exits)
     if not exits:
         reason = f"{title}: no gateway pod that is up fits {rule.selector!r}: the route is unreachable, and drops"
         return Way(Verdict.DROPPED_NO_GATEWAY, reason)
@@ -102,28 +106,53 @@ def _way(policy: CalicoEgress, rule: CalicoRule, exits: tuple[Exit, ...]) -> Way
     return Way(Verdict.VIA_GATEWAY, reason, exits, by_node=by_node)
 
 
-def _gateways(rule: CalicoRule, situation: Situation) -> Iterator[Exit]:
-    """Yield the gateway pods that are up, with the address seen after each."""
+class _Labels(dict[str, str]):
+    """Labels of which only some are known, and whether any other was asked for."""
+
+    is_open = False
+
+    def __missing__(self, key: str) -> str:
+        self.is_open = True
+        raise KeyError(key)
+
+    def __contains__(self, key: object) -> bool:
+        found = super().__contains__(key)
+        self.is_open |= not found
+        return found
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return super().get(key, default) if key in self else default
+
+
+def _gateways(rule: CalicoRule, situation: Situation) -> tuple[tuple[Exit, ...], bool]:
+    """Return the gateway pods that are up, with the address seen after each, and whether there may be more."""
     cluster = situation.cluster
     pods = cluster.pods
     fits, spaces = _reads(rule.selector), _reads(rule.namespaces or "all()")
     if fits is None or spaces is None:
-        return
-    chosen = cluster.pod_labels.select_rows(fits, pods["labels"]) & np.asarray(pods["has_pod_ipv4"])
-    for row in np.flatnonzero(chosen).tolist():
+        return (), False
+    bare = _Labels()
+    every = fits(bare)  # of pods whose labels are not known
+    codes = np.asarray(pods["labels"])
+    chosen = cluster.pod_labels.select_rows(fits, codes) | ((codes < 0) & (every or bare.is_open))
+    exits, is_open = [], False
+    for row in np.flatnonzero(chosen & np.asarray(pods["has_pod_ipv4"])).tolist():
         namespace, name = str(pods["namespace"][row]), str(pods["name"][row])
-        labels = {**cluster.namespaces.get(namespace, {}), "projectcalico.org/name": namespace}
-        if not spaces(labels):
-            continue
+        known = cluster.namespaces.get(namespace)
+        labels = _Labels({**(known or {}), "projectcalico.org/name": namespace})
+        here = spaces(labels)
+        maybe = (labels.is_open and known is None) or (codes[row] < 0 and bare.is_open and here)
         node, title = int(pods["node"][row]), f"Pod/{namespace}/{name}"
-        if title in situation.failed or (node >= 0 and not situation.ready[node]):
+        if not (here or maybe) or title in situation.failed or (node >= 0 and not situation.ready[node]):
             continue
         column = pods["pod_ipv4"][row : row + 1]
         address = format_address(IPFamily.IPV4, to_integers(column)[0])
         natted = _natted(cluster, column)
         seen = "" if natted is None else situation.address(node, IPFamily.IPV4) if natted else address
         if address not in situation.failed:
-            yield Exit(node, seen, title)
+            is_open |= maybe
+            exits.append(Exit(node, seen, title))
+    return tuple(exits), is_open
 
 
 def _natted(cluster: Cluster, column: np.ndarray) -> bool | None:

@@ -207,6 +207,32 @@ def test_annotations_of_pods_are_judged(objects, rule_name, title, why):
     assert (rule_name, title) in rules(fleet(PER_POD, *objects)), why
 
 
+@pytest.mark.parametrize(
+    ("selector", "spaces", "expected", "why"),
+    [
+        ("app == 'gw'", "projectcalico.org/name == 'egress'", "via_gateway", "the name of a namespace is known"),
+        ("app == 'gw'", "all()", "via_gateway", "nothing is asked of it"),
+        ("app == 'gw'", "team == 'net'", "unknown", "a label that may be there"),
+        ("app == 'gw'", "!has(team)", "unknown", "or may not"),
+        ("app == 'none'", "team == 'net'", "dropped_no_gateway", "no pod fits in any namespace"),
+    ],
+)
+def test_labels_of_namespaces_that_are_not_known_leave_gateways_open(selector, spaces, expected, why):
+    asks = pod("shop/cart", selector=selector, namespaceSelector=spaces)
+    assert outcome(fleet(PER_POD, asks, namespaces={}), "shop/cart", WEB4)[0] == expected, why
+
+
+def test_labels_of_pods_that_are_not_known_leave_gateways_open():
+    cluster = fleet(PER_POD, pod("shop/cart", **FAR))
+    codes = cluster.pods["labels"].copy()
+    codes[[name.startswith("gw") for name in cluster.pods["name"].tolist()]] = -1
+    cluster.pods = cluster.pods.replace({"labels": codes})
+    assert outcome(cluster, "shop/cart", WEB4) == ("unknown", ["edge-a", "edge-b"], "")
+    every = fleet(PER_POD, pod("shop/cart", namespaceSelector=FAR["namespaceSelector"]))
+    every.pods = every.pods.replace({"labels": codes})
+    assert outcome(every, "shop/cart", WEB4)[0] == "via_gateway", "all() asks for no label"
+
+
 def test_rule_of_a_policy_without_namespace_selector_looks_everywhere():
     cluster = fleet(ON, policy(rule(None, {"selector": "app == 'gw'"})), annotations=BY_POLICY)
     assert outcome(cluster, "shop/cart", WEB4) == BOTH
