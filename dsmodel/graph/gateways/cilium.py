@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dsmodel.addresses.cidr import IPFamily
+from dsmodel.addresses.literals import parse_address
 from dsmodel.graph.flows import Exit, Verdict
 from dsmodel.graph.gateways.behaviours import behaviour
 from dsmodel.graph.gateways.cilium_labels import read_labels, read_subject
@@ -181,22 +182,24 @@ def _needs(policy: CiliumPolicy, family: IPFamily) -> bool:
 def _way(policy: CiliumPolicy, family: IPFamily, situation: Situation) -> Way:
     """Return what a policy does to the family's destinations."""
     found: list[tuple[str, Way]] = []  # by gateway IP, which is always the node's IPv4 address
-    unsure = False
+    is_open = False
     for gateway in policy.gateways:
-        rows, open_labels = situation.chosen(gateway.nodes)
-        unsure |= open_labels
+        rows, unsure = situation.chosen(gateway.nodes)
         # gateways are reached over IPv4 for both families, and a node without it is passed over (#40209)
         row = next((each for each in rows if situation.address(each, IPFamily.IPV4)), -1)
+        before = [each for each in situation.unlabelled if row < 0 or situation.names[each] < situation.names[row]]
+        is_open |= unsure and any(situation.address(each, IPFamily.IPV4) for each in before)
         if row >= 0:
             found.append(_at(policy, gateway, family, (row, situation)))
-    if not found and unsure:
-        return Way(Verdict.UNKNOWN, f"{policy.title}: labels of nodes are not known, so its gateway is open")
+    if is_open:
+        exits = tuple(dict.fromkeys(each for _, way in found for each in way.exits))
+        return Way(Verdict.UNKNOWN, f"{policy.title}: labels of nodes are not known, so its gateway is open", exits)
     if not found:
         reason = f"{policy.title}: no node with an IPv4 address matches, and Cilium drops (no egress gateway)"
         return Way(Verdict.DROPPED_NO_GATEWAY, reason)
     if len(found) == 1:
         return found[0][1]
-    ordered = [way for _, way in sorted(found, key=lambda each: _order(each[0]))]
+    ordered = [way for _, way in sorted(found, key=lambda each: parse_address(each[0]))]
     exits = tuple(dict.fromkeys(each for way in ordered for each in way.exits))
     all_serve = all(way.verdict is Verdict.VIA_GATEWAY for way in ordered)
     verdict = Verdict.VIA_GATEWAY if all_serve else Verdict.UNKNOWN
@@ -206,11 +209,6 @@ def _way(policy: CiliumPolicy, family: IPFamily, situation: Situation) -> Way:
     )
     reason += "" if all_serve else ", and not all of them serve"
     return Way(verdict, reason, exits, by_pod=tuple(ordered))
-
-
-def _order(gateway_ip: str) -> tuple[int, ...]:
-    """Sort gateway IPs as addresses."""
-    return tuple(int(part) for part in gateway_ip.split(".")) if gateway_ip else ()
 
 
 def _at(

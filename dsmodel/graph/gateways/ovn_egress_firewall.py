@@ -206,10 +206,9 @@ def _blocks(rule: FirewallRule, family: IPFamily, situation: Situation) -> Itera
         yield rule.cidr, port
     elif rule.nodes is not None:
         rows, unsure = situation.chosen(rule.nodes)
-        codes = situation.cluster.nodes["labels"]
         for row, name in enumerate(situation.names):
             address = situation.address(row, family)
-            is_open = unsure and int(codes[row]) < 0
+            is_open = unsure and row in situation.unlabelled
             if address and (row in rows or is_open):
                 block = Cidr.from_parts(family, parse_address(address)[1], family.bits)
                 yield block, f"labels of Node/{name}, which are not known" if is_open else port

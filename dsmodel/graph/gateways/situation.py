@@ -83,6 +83,11 @@ class Situation:
         return [bool(fine) and name not in self.failed for fine, name in zip(reported, self.names, strict=True)]
 
     @cached_property
+    def unlabelled(self) -> tuple[int, ...]:
+        """Rows of the nodes whose labels are not known."""
+        return tuple(row for row, code in enumerate(self.cluster.nodes["labels"].tolist()) if code < 0)
+
+    @cached_property
     def owners(self) -> dict[str, int]:
         """Row of the node that has an address, by its canonical text."""
         return {text: row for family in IPFamily for row, text in enumerate(self._addresses[family]) if text}

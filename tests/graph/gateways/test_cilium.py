@@ -455,6 +455,25 @@ def test_a_gateway_that_is_down_stays_chosen():
     assert outcome(cluster, "shop/cart", WEB4, failed=["edge-b"]) == GATEWAY_A4
 
 
+@pytest.mark.parametrize(
+    ("unknown", "gateway", "expected", "why"),
+    [
+        ("edge-a", EDGE, ("unknown", ["edge-b"], ""), "it comes before edge-b, if it fits"),
+        ("edge-b", EDGE, GATEWAY_A4, "edge-a comes before it anyway"),
+        ("worker", EDGE, GATEWAY_A4, "so it does before worker"),
+        ("edge-v6", on("none"), ("dropped_no_gateway", [], ""), "a node without IPv4 is passed over whatever it has"),
+        ("worker", on("none"), ("unknown", [], ""), "none fits, if this one does not"),
+        ("edge-a", {"nodeSelector": {}}, GATEWAY_A4, "every node fits"),
+    ],
+)
+def test_labels_of_nodes_that_are_not_known(unknown, gateway, expected, why):
+    cluster = fleet(cegp(gateway=gateway))
+    codes = cluster.nodes["labels"].copy()
+    codes[cluster.nodes["name"].tolist().index(unknown)] = -1
+    cluster.nodes = cluster.nodes.replace({"labels": codes})
+    assert outcome(cluster, "shop/cart", WEB4) == expected, why
+
+
 def test_labels_that_are_not_known_leave_it_open():
     cluster = fleet(cegp(), namespaces={})
     assert outcome(cluster, "shop/cart", WEB4) == ("unknown", ["edge-a"], "")
