@@ -179,11 +179,11 @@ def _moved(policy: AntreaEgress, title: str, situation: Situation) -> Way:
     """Return what happens where an address of a pool has no node that is up: another node of the pool takes it."""
     rows, unsure = situation.chosen(policy.pool_nodes) if policy.pool_nodes is not None else ((), False)
     exits = tuple(Exit(row, policy.address, situation.name(row)) for row in rows if situation.ready[row])
+    if unsure:
+        return Way(Verdict.UNKNOWN, f"{title}: labels of nodes are not known, so who takes it is open", exits)
     if exits:
         reason = "goes to a node of its pool" if len(exits) == 1 else "goes to a node of its pool; a hash decides which"
         return Way(Verdict.VIA_GATEWAY, f"{title} {reason}", exits)
-    if unsure:
-        return Way(Verdict.UNKNOWN, f"{title}: labels of nodes are not known, so who takes it is open")
     return Way(Verdict.DROPPED_NO_GATEWAY, f"{title} has no node that is up: a black hole")
 
 

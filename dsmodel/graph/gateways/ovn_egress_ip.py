@@ -220,12 +220,12 @@ def _way(policy: EgressIP, family: IPFamily, known: tuple[list[_Place], Situatio
     alive = [each for each in places if each.address not in situation.failed]
     if places and not alive:
         return Way(Verdict.DROPPED_NO_EGRESS_IP, f"{title}: {', '.join(each.address for each in places)} is down")
+    asked = [address for address in policy.addresses if address and family_of_text(address) is family]
+    if asked and not policy.ignored and not policy.items and situation.chosen(ASSIGNABLE)[1]:
+        exits = tuple(Exit(row, each.address, situation.name(row)) for each in alive for row in each.rows)
+        reason = f"{title}: labels of nodes are not known, so who hosts {', '.join(asked)} is open"
+        return Way(Verdict.UNKNOWN, reason, exits)
     if not places:
-        asked = [address for address in policy.addresses if address and family_of_text(address) is family]
-        if asked and not policy.ignored and not policy.items and situation.chosen(ASSIGNABLE)[1]:
-            return Way(
-                Verdict.UNKNOWN, f"{title}: labels of nodes are not known, so who hosts {', '.join(asked)} is open"
-            )
         why = policy.ignored or (f"no node is left for {', '.join(asked)}" if asked else f"it has no {family} address")
         reason = f"{title}: {why}; {family} is not rerouted and leaves by the pod's own node"
         return Way(Verdict.LEAK_FALLTHROUGH, reason)

@@ -163,12 +163,12 @@ def _elected(policy: EgressService, reason: str, source: str, situation: Situati
     """Return what happens while the host is not known or down: any ready node may be elected."""
     rows, unsure = situation.chosen(policy.nodes)
     exits = tuple(Exit(row, source, situation.name(row)) for row in rows if situation.ready[row])
+    title = f"OVN-Kubernetes {policy.title}"
+    if unsure:
+        return Way(Verdict.UNKNOWN, f"{title}: labels of nodes are not known, so its host is open", exits)
     if exits:
         reason += "" if len(exits) == 1 else "; which ready node is elected is not known"
         return Way(Verdict.VIA_GATEWAY, reason, exits)
-    title = f"OVN-Kubernetes {policy.title}"
-    if unsure:
-        return Way(Verdict.UNKNOWN, f"{title}: labels of nodes are not known, so its host is open")
     reason = f"{title}: no ready node fits its nodeSelector; traffic leaves by the pod's own node"
     return Way(Verdict.LEAK_FALLTHROUGH, reason)
 

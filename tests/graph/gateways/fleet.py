@@ -87,6 +87,14 @@ def fleet(*objects, nodes=NODES_GIVEN, pods=PODS_GIVEN, namespaces=NAMESPACES, h
     return cluster
 
 
+def unlabelled(cluster, *nodes):
+    """The same cluster, with labels of some nodes not known."""
+    codes = cluster.nodes["labels"].copy()
+    codes[[name in nodes for name in cluster.nodes["name"].tolist()]] = -1
+    cluster.nodes = cluster.nodes.replace({"labels": codes})
+    return cluster
+
+
 def flows_of(cluster, pairs, family):
     """Flows from (pod, destination) pairs; a pod is namespace/name, None a process of the first node."""
     keys = [f"{a}/{b}" for a, b in zip(cluster.pods["namespace"].tolist(), cluster.pods["name"].tolist(), strict=True)]

@@ -1,7 +1,7 @@
 """Egress of Antrea: rows with a reason each."""
 
 import pytest
-from graph.gateways.fleet import WEB4, WEB6, fleet, named, outcome, rules
+from graph.gateways.fleet import WEB4, WEB6, fleet, named, outcome, rules, unlabelled
 
 E4, E6, F4 = "192.0.2.100", "2001:db8::100", "192.0.2.101"
 NOT_MEANT = (None, [], "")
@@ -118,6 +118,12 @@ def test_one_flow(objects, pod, destination, expected, why):
 )
 def test_fail_over(objects, failed, expected, why):
     assert outcome(fleet(*objects), "shop/cart", WEB4, failed=failed) == expected, why
+
+
+def test_a_node_of_the_pool_that_is_not_known_leaves_fail_over_open():
+    cluster = unlabelled(fleet(egress(pool="p", node="edge-a"), POOL), "worker")
+    assert outcome(cluster, "shop/cart", WEB4) == ("via_gateway", ["edge-a"], E4)
+    assert outcome(cluster, "shop/cart", WEB4, failed=["edge-a"]) == ("unknown", ["edge-b"], "")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from graph.gateways.fleet import V4, WEB4, WEB6, fleet, flows_of, named, outcome, reason, row_of, rules
+from graph.gateways.fleet import V4, WEB4, WEB6, fleet, flows_of, named, outcome, reason, row_of, rules, unlabelled
 
 from dsmodel.graph.gateways import gateway_table, read_gateways, steer
 from dsmodel.graph.gateways.endpoints import fnv_1a
@@ -467,10 +467,7 @@ def test_a_gateway_that_is_down_stays_chosen():
     ],
 )
 def test_labels_of_nodes_that_are_not_known(unknown, gateway, expected, why):
-    cluster = fleet(cegp(gateway=gateway))
-    codes = cluster.nodes["labels"].copy()
-    codes[cluster.nodes["name"].tolist().index(unknown)] = -1
-    cluster.nodes = cluster.nodes.replace({"labels": codes})
+    cluster = unlabelled(fleet(cegp(gateway=gateway)), unknown)
     assert outcome(cluster, "shop/cart", WEB4) == expected, why
 
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from graph.gateways.fleet import WEB4, WEB6, fleet, named, outcome, reason, rules
+from graph.gateways.fleet import WEB4, WEB6, fleet, named, outcome, reason, rules, unlabelled
 
 from dsmodel.addresses.cidr import IPFamily
 from dsmodel.graph.flows import Verdict
@@ -204,6 +204,12 @@ def test_labels_of_nodes_that_are_not_known_leave_the_host_open():
     assert outcome(cluster, "shop/cart", WEB4)[0] == "unknown"
 
 
+def test_a_node_that_may_be_assignable_leaves_the_host_open():
+    assert outcome(unlabelled(fleet(eip(addresses=[E4])), "worker"), "shop/cart", WEB4)[0] == "unknown"
+    shown = unlabelled(fleet(eip(addresses=[E4], items=[("edge-a", E4)])), "worker")
+    assert outcome(shown, "shop/cart", WEB4) == ("via_gateway", ["edge-a"], E4), "the status is what is"
+
+
 def test_table_names_stand_by_and_leak():
     cluster = fleet(eip(addresses=[E4], items=[("edge-a", E4)]))
     four, six = gateway_table(read_gateways(cluster)[0], cluster)
@@ -327,6 +333,12 @@ def test_host_that_is_down_is_elected_anew():
     assert outcome(cluster, "shop/cart", WEB4, failed=["edge-a", "edge-b"]) == LEAK
 
 
+def test_a_host_that_may_be_elected_is_open():
+    cluster = unlabelled(fleet(service(), egress_service(**NARROW)), "worker")
+    assert outcome(cluster, "shop/cart", WEB4) == ("via_gateway", ["edge-b"], "203.0.113.5"), "it is elected already"
+    assert outcome(cluster, "shop/cart", WEB4, failed=["edge-b"]) == ("unknown", ["edge-a"], "")
+
+
 # EgressFirewall ----------------------------------------------------------------------------------------------------
 
 
@@ -401,10 +413,7 @@ def test_what_a_verdict_depends_on_is_said_once_and_in_paths():
 
 def test_labels_of_nodes_that_are_not_known_leave_a_rule_open():
     given = firewall(("Deny", {"nodeSelector": {"matchLabels": {"role": "worker"}}}))
-    cluster = fleet(given)
-    codes = cluster.nodes["labels"].copy()
-    codes[0] = -1
-    cluster.nodes = cluster.nodes.replace({"labels": codes})
+    cluster = unlabelled(fleet(given), "edge-a")
     assert outcome(cluster, "shop/cart", "192.0.2.11") == UNKNOWN, "edge-a may be a worker"
     assert outcome(cluster, "shop/cart", "192.0.2.15") == DENIED
     assert outcome(cluster, "shop/cart", "192.0.2.12") == NOT_MEANT
