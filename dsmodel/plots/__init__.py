@@ -16,6 +16,7 @@ from dsmodel.plots.bars import (
     utilization,
 )
 from dsmodel.plots.fans import binding_shares, fan, fan_text, save_fan
+from dsmodel.plots.fragmentation import fragmentation, fragmentation_text
 from dsmodel.plots.maps import address_map, address_map_text
 from dsmodel.plots.paths import path, path_text
 from dsmodel.plots.pictures import png
@@ -33,6 +34,8 @@ __all__ = [
     "binding_shares",
     "fan",
     "fan_text",
+    "fragmentation",
+    "fragmentation_text",
     "layouts",
     "layouts_text",
     "limits",
