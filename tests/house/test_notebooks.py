@@ -11,6 +11,22 @@ ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NAMES = [path.stem for path in NOTEBOOKS]
 MOST_LINES, LONGEST_FUNCTION = 10, 5
+TOPICS = {  # what people search for, and the notebook that answers it
+    "quick start on a real dump": "01-what-runs-out-first",
+    "dual-stack Services": "02-dual-stack-services",
+    "node and pod ranges": "16-node-and-pod-ranges",
+    "CIDRNotAvailable": "04-cidrnotavailable",
+    "range is full": "06-range-is-full",
+    "node CIDR size is too big": "05-node-cidr-size-is-too-big",
+    "capacity planning": "08-a-plan-for-five-years",
+    "exhaustion forecast": "07-when-do-we-run-out",
+    "single to dual": "09-single-to-dual-stack",
+    "egress and SNAT": "10-my-pods-leave-with-a-ula",
+    "Calico blocks and fragmentation": "12-calico-blocks",
+    "your own cluster's dump": "17-a-dump-of-your-own-cluster",
+    "fleet sweep on Dask": "14-a-grid-of-what-ifs-on-dask",
+    "building your own report": "15-your-own-report",
+}
 
 
 def cells(path: Path) -> list[dict[str, Any]]:
@@ -31,6 +47,11 @@ def is_drawn(cell: dict[str, Any]) -> bool:
 
 def test_numbers_are_unique_and_without_gaps() -> None:
     assert [int(name[:2]) for name in NAMES] == list(range(1, len(NAMES) + 1))
+
+
+def test_every_topic_has_a_notebook_of_its_own() -> None:
+    assert len(set(TOPICS.values())) == len(TOPICS) == 14
+    assert sorted(set(TOPICS.values()) - set(NAMES)) == []
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
