@@ -17,6 +17,7 @@ Sources: those of the plugins' readers; the list of kinds and annotations to imp
 
 from __future__ import annotations
 
+import copy
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -35,6 +36,8 @@ from dsmodel.cluster.live_clouds import (
     read_kube_ovn,
 )
 from dsmodel.cluster.live_nodes import has_addresses_in, node_objects, occupy_pods, on_pod_cidrs
+from dsmodel.cluster.object_shapes import well_shaped
+from dsmodel.cluster.objects import NetworkObjects
 from dsmodel.cni.antrea import Antrea
 from dsmodel.cni.antrea import read_pool as read_antrea_pool
 from dsmodel.cni.calico import read_calico
@@ -96,7 +99,10 @@ def plugin_from_objects(cluster: Cluster) -> tuple[NetworkPlugin | None, list[Fi
     >>> plugin_from_objects(examples.kubeadm_dual_stack())
     (None, [])
     """
-    findings: list[Finding] = []
+    sound, findings = well_shaped(each for objects in cluster.objects.groups.values() for each in objects)
+    if findings:
+        cluster = copy.copy(cluster)
+        cluster.objects = NetworkObjects().adding(sound)
     chosen: NetworkPlugin | None = None
     for read in (*_FIRST, *_BESIDE):
         if chosen is not None and read in _FIRST:

@@ -392,9 +392,9 @@ class NetworkObjects:
         found: dict[tuple[str, str], Agent] = {}
         for kind, group in (("DaemonSet", "apps"), ("Pod", "")):
             for each in self.of(kind, group):
-                spec = each.get("spec") or {}
+                spec = _part(each, "spec")
                 if kind == "DaemonSet":
-                    spec = (spec.get("template") or {}).get("spec") or {}
+                    spec = _part(_part(spec, "template"), "spec")
                 for agent in _agents(spec, _place(each)[0]):
                     found.setdefault((agent.name, agent.namespace), agent)
         return tuple(found[key] for key in sorted(found))
@@ -499,17 +499,29 @@ def _flat(objects: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
             yield each
 
 
+def _part(item: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return a field that is a mapping; an empty one where it is none."""
+    part = item.get(key)
+    return part if isinstance(part, Mapping) else {}
+
+
+def _entries(item: Mapping[str, Any], key: str) -> list[Any]:
+    """Return a field that is a list; an empty one where it is none."""
+    part = item.get(key)
+    return part if isinstance(part, list) else []
+
+
 def _agents(spec: Mapping[str, Any], namespace: str) -> Iterator[Agent]:
     """Read the agents among a Pod's containers."""
-    for container in spec.get("containers") or ():
-        name = AGENTS.get(str(container.get("name")))
+    for container in _entries(spec, "containers"):
+        name = AGENTS.get(str(container.get("name"))) if isinstance(container, Mapping) else None
         if name is None:
             continue
-        words = (*(container.get("command") or ()), *(container.get("args") or ()))
+        words = (*_entries(container, "command"), *_entries(container, "args"))
         env = {
             str(each.get("name")): each["value"]
-            for each in container.get("env") or ()
-            if isinstance(each.get("value"), str)
+            for each in _entries(container, "env")
+            if isinstance(each, Mapping) and isinstance(each.get("value"), str)
         }
         image = str(container.get("image") or "")
         yield Agent(name, namespace, image, tuple(map(str, words)), env)

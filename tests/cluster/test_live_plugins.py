@@ -368,3 +368,46 @@ def test_a_plugin_that_was_given_is_not_read_again() -> None:
     cluster = ds.Cluster(ds.ClusterConfig.of(cluster_cidrs=["10.0.0.0/16"]), network_plugin="cilium")
     cluster.objects = NetworkObjects().adding([calico_pool()])
     assert isinstance(cluster.network_plugin, Cilium)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("blockSize", "29", "spec.blockSize is str, expected int"),
+        ("cidr", ["10.244.0.0/24"], "spec.cidr is list, expected str"),
+        ("allowedUses", [7], "spec.allowedUses[0] is int, expected str"),
+        ("disabled", "no", "spec.disabled is str, expected bool"),
+    ],
+)
+def test_a_field_of_a_wrong_type_costs_one_object(
+    read: Callable[..., Cluster], path: str, value: object, words: str
+) -> None:
+    broken = calico_pool("10.99.0.0/24")
+    broken["metadata"]["name"] = "broken"
+    broken["spec"][path] = value
+    cluster = read(node("a"), pod("p", "a", "10.244.0.8"), calico_pool(), broken)
+    assert isinstance(cluster.network_plugin, Calico)
+    assert [pool.name for pool in cluster.network_plugin.tables[V4].pools] == ["v4"]
+    (found,) = [each for each in cluster.plugin_findings if each[1] == "object-invalid"]
+    assert (found[0], found[2]) == ("error", "IPPool/broken")
+    assert found[3].startswith(words)
+    assert "object-invalid" in set(ds.check(cluster)["rule"])
+
+
+def test_agents_of_half_written_daemon_sets_are_none(read: Callable[..., Cluster]) -> None:
+    for spec in (
+        "x",
+        {"template": "x"},
+        {"template": {"spec": {"containers": ["x", None, {"name": "aws-node", "env": 5}]}}},
+    ):
+        cluster = read(node("a"), thing("DaemonSet", "apps/v1", "aws-node", spec))  # type: ignore[arg-type]
+        assert cluster.network_plugin is None or cluster.network_plugin.nodes == 1
+
+
+def test_pods_of_a_calico_without_any_block_are_outside(read: Callable[..., Cluster]) -> None:
+    """The only block is broken, so its pod is allocated nowhere; nothing fails."""
+    block = calico_block("10.244.0.8/29", "a", {0: ("p", "a")}, [6, 0, 3, 4, 5, 7, 1])
+    cluster = read(node("a"), pod("p", "a", "10.244.0.8"), calico_pool(), block)
+    assert isinstance(cluster.network_plugin, Calico)
+    row = ds.verify(cluster).set_index("what").loc["pod addresses, IPv4: allocated in a block"]
+    assert (row["checked"], row["matching"]) == (1, 0)

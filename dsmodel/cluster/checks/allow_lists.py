@@ -22,6 +22,7 @@ import numpy as np
 
 from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.cluster.checks.rules import Rule, each, service_name
+from dsmodel.cluster.object_shapes import well_shaped
 from dsmodel.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -151,10 +152,10 @@ def _pools_of_one_family(subject: Subject) -> list[Breach]:
 
 
 def _pool_families(
-    pools: Iterable[Mapping[str, Any]], texts: Callable[[Mapping[str, Any]], Iterable[object]]
+    pools: Iterable[dict[str, Any]], texts: Callable[[Mapping[str, Any]], Iterable[object]]
 ) -> list[tuple[str, set[IPFamily]]]:
     """Return the families of each pool; of a range the first address tells."""
-    named = ((_name(pool), texts(pool.get("spec") or {})) for pool in pools)
+    named = ((_name(pool), texts(pool.get("spec") or {})) for pool in well_shaped(pools)[0])
     return [(name, _families(str(text).partition("-")[0].strip() for text in listed)) for name, listed in named]
 
 

@@ -393,7 +393,7 @@ class BlockTable:
         distance = arrays.subtract(column[known], self.bases[rows[known]])
         near = distance if self.family is IPFamily.IPV4 else np.where(distance["hi"] > 0, self.width, distance["lo"])
         ordinals[known] = np.minimum(near, self.width).astype(np.int64)
-        rows[ordinals >= self.size[rows]] = -1
+        rows[known[ordinals[known] >= self.size[rows[known]]]] = -1
         return rows, ordinals
 
     def release(self, rows: NDArray[np.integer], ordinals: NDArray[np.int64], *, now: float) -> NDArray[np.bool_]:
