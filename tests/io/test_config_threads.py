@@ -29,7 +29,7 @@ MANAGER = "kube-controller-manager"
 def judged(text: str, version: str = "1.36") -> pd.DataFrame:
     """Everything that `dsmodel check` would tell about one file."""
     written = read_written(io.StringIO(text), kube_version=version)
-    own = findings_frame(written.findings)
+    own = findings_frame(written.findings, kube_version=version)
     found = ds.check_config(written.flags, kube_version=version)
     return (
         found if own.empty else own if found.empty else type(own)([*own.to_dict("records"), *found.to_dict("records")])
