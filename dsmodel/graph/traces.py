@@ -10,7 +10,7 @@ and says how many there are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -24,10 +24,12 @@ from dsmodel.cluster.checks.rules import ENDS
 from dsmodel.errors import InvalidInput
 from dsmodel.graph.edges import Role
 from dsmodel.graph.flows import Verdict
+from dsmodel.graph.masquerade.services import Target
 from dsmodel.graph.network import Network
 from dsmodel.graph.paths.decisions import Cause, Decision, Hop, Seen
 from dsmodel.graph.paths.destinations import Destination, read_destinations
 from dsmodel.graph.paths.resolution import Paths, resolve
+from dsmodel.graph.paths.spelling import read_spelling
 from dsmodel.graph.selection import AddressSets, carrying_family, order_destinations
 
 if TYPE_CHECKING:
@@ -98,7 +100,8 @@ class Trace:
             rows = [(hop.role, hop.at, hop.source, hop.destination, hop.rule) for hop in self.hops[family]]
             words = made.reason if made.verdict is Verdict.UNKNOWN else f"{made.verdict}; {made.reason}"
             sections.append(Section(f"{family}: {words}", rows, _HEADER))
-        port = f" port {self.destination.port}" if self.destination.port else ""
+        one = self.destination
+        port = f" port {one.port}" if one.port and not _says_port(one.name) else ""
         return Card(f"Trace {self.pod} to {self.destination.name}{port}", tuple(sections), self.order)
 
     def __repr__(self) -> str:
@@ -131,11 +134,12 @@ def trace(
     pod : str
         "namespace/name".
     destination : str, Destination or mapping, default "internet"
-        "internet"; an address; "namespace/name" of a Service or a pod; a name with its addresses.
+        "internet"; an address; "namespace/name" of a Service or a pod; "node/name"; a name with its addresses. With a
+        port where it decides: "10.0.0.5:30080", "[2001:db8::1]:53/UDP", "shop/cart:http".
     network : Network, optional
         What decides beside the cluster; what its objects show if left out.
     port : int, optional
-        Destination port; transparent proxies may take some only.
+        Destination port, where the destination itself names none.
 
     Returns
     -------
@@ -163,7 +167,7 @@ def trace(
     """
     if port is not None and not 0 < port < 1 << 16:
         raise InvalidInput(f"port={port}: ports go from 1 to 65535")
-    asked = read_destinations(destination, cluster)
+    asked = read_destinations(destination, cluster, port=port)
     if len(asked) != 1:
         raise InvalidInput(f"a trace goes to one destination, got {len(asked)}; resolve() takes many")
     namespace, _, name = pod.partition("/")
@@ -171,9 +175,8 @@ def trace(
     rows = np.flatnonzero((table["namespace"] == namespace) & (table["name"] == name)) if name else ()
     if not len(rows):
         raise InvalidInput(f"pod {pod!r} is not in the cluster; give namespace/name")
-    one = asked[0] if port is None else replace(asked[0], port=port)
     known = network if network is not None else Network.of(cluster)
-    paths = resolve(cluster, [one], network=known, pods=rows[:1])
+    paths = resolve(cluster, asked, network=known, pods=rows[:1])
     return _traced(paths, pod)
 
 
@@ -231,22 +234,50 @@ def _hops(paths: Paths, pod: str, family: IPFamily, made: Decision) -> Iterator[
         return
     if made.proxy:
         yield Hop(Role.CAPTURE, made.proxy, source, target)
-    if one.service and members:
-        target = members[0]
-        more = f", one of {len(members)}" if len(members) > 1 else ""
-        yield Hop(Role.STEER, f"Service/{one.service}", source, target, f"endpoint {target}{more}")
+    steer = _steered(paths, made, family) if one.service and members else None
+    if steer is not None and not made.served_at:
+        target = steer.destination
+        yield Hop(steer.role, steer.at, source, target, steer.rule)
     yield Hop(Role.ATTACH, f"Node/{node}", source, target)
     if made.policy:
         yield Hop(Role.SELECT, made.policy, source, target, made.reason if made.cause is Cause.POLICY else "")
     for hop in _ways(paths, shown, family, where=(f"Node/{node}", source, target)):
         source = hop.source or source
         yield hop
+    if steer is not None and made.served_at and made.verdict.works:
+        target = steer.destination
+        yield Hop(steer.role, f"{steer.at} at {made.served_at}", source, target, steer.rule)
+        if made.seen in {Seen.SEVERAL, Seen.UNKNOWN} or made.sources == (asked,):
+            source = asked if made.seen is Seen.NODE else ""
+            yield Hop(Role.MASQ, made.served_at, source, target, made.service_rule)
     if made.verdict.works:
         arrives = ", ".join(made.sources) or paths.sources([0], 0, family)[0]
-        yield Hop(Role.EXIT, _arrival(shown, one), arrives, target)
+        yield Hop(Role.EXIT, _arrival(paths, family, made), arrives, target)
     else:
         role = _OPEN if made.verdict in {Verdict.UNKNOWN, Verdict.NONDETERMINISTIC} else Role.DENY
         yield Hop(role, one.name, paths.sources([0], 0, family)[0] or source, target, str(made.verdict))
+
+
+def _steered(paths: Paths, made: Decision, family: IPFamily) -> Hop:
+    """Say which endpoint the proxy of a Service takes; it has one for every connection."""
+    one = paths.destinations[0]
+    held = _endpoints(paths, made, family)
+    target = _text(paths, family, held[0])
+    words = f"endpoint {target}{f', one of {len(held)}' if len(held) > 1 else ''}"
+    if one.target not in {"", Target.CLUSTER_IP} and made.service_rule:
+        words = f"{made.service_rule}; {words}"
+    return Hop(Role.STEER, f"Service/{one.service}", "", target, words)
+
+
+def _endpoints(paths: Paths, made: Decision, family: IPFamily) -> list[int]:
+    """Return the endpoints of the Service among the members: the pod itself, those of its node, then others."""
+    half, node = paths.halves[family], _node(paths, family)
+    members = half.members
+    mine = np.flatnonzero(members.destination == max(0, int(members.inside[0])))
+    fits = members.host[mine] == node if made.is_local and not made.served_at else ~members.stays[mine]
+    mine = mine[fits] if fits.any() else mine
+    far = np.where(members.pod[mine] == half.groups.rows[0], 0, np.where(members.host[mine] == node, 1, 2))
+    return [int(row) for row in mine[np.argsort(far, kind="stable")].tolist()]
 
 
 def _ways(paths: Paths, made: Decision, family: IPFamily, *, where: tuple[str, str, str]) -> Iterator[Hop]:
@@ -259,21 +290,44 @@ def _ways(paths: Paths, made: Decision, family: IPFamily, *, where: tuple[str, s
     elif made.translated or made.masquerade:
         if made.translated:
             fixed = made.sources[0] if made.seen is Seen.NODE and made.sources else ""
-            source = fixed or _node_address(paths, family)
+            # what stays on the node leaves by a device whose address is not in the model
+            source = fixed or ("" if made.seen is Seen.UNKNOWN else _node_address(paths, family))
         yield Hop(Role.MASQ, node, source, target, made.masquerade)
     if made.nat:
         role = Role.TRANSLATE if made.nat.startswith("NAT64/") else Role.BORDER
         yield Hop(role, made.nat, ", ".join(made.sources), target)
 
 
-def _arrival(made: Decision, one: Destination) -> str:
+def _arrival(paths: Paths, family: IPFamily, made: Decision) -> str:
     """Name what the packet arrives at."""
-    return f"{made.place.replace('_', ' ').capitalize()}/{one.name}" if made.place in {"pod", "node"} else one.name
+    one, members, cluster = paths.destinations[0], paths.halves[family].members, paths.cluster
+    held = _endpoints(paths, made, family) if one.service else np.flatnonzero(members.destination == 0).tolist()
+    if made.place not in {"pod", "node"} or not held:
+        return one.name
+    pod, host = int(members.pod[held[0]]), int(members.host[held[0]])
+    if pod >= 0:
+        return f"Pod/{cluster.pods['namespace'][pod]}/{cluster.pods['name'][pod]}"
+    return f"Node/{cluster.nodes['name'][host]}" if host >= 0 else one.name
+
+
+def _text(paths: Paths, family: IPFamily, member: int) -> str:
+    """Write the address of one member."""
+    return format_address(family, to_integers(paths.halves[family].members.address[member : member + 1])[0])
 
 
 def _members(paths: Paths, family: IPFamily) -> list[str]:
     """Return the addresses that packets carry, one a member."""
-    return [format_address(family, number) for number in to_integers(paths.halves[family].members.address)]
+    members = paths.halves[family].members
+    return [format_address(family, number) for number in to_integers(members.address[members.destination == 0])]
+
+
+def _says_port(name: str) -> bool:
+    """Tell whether a destination's name ends with its port."""
+    try:
+        spelled = read_spelling(name)
+    except InvalidInput:
+        return False
+    return spelled.port is not None or bool(spelled.port_name)
 
 
 def _source(paths: Paths, family: IPFamily) -> str:

@@ -31,7 +31,7 @@ from dsmodel.graph.edges import RANKS, Kind, Role
 from dsmodel.graph.flows import Verdict
 from dsmodel.graph.paths.blocks import codes_of
 from dsmodel.graph.paths.decisions import Cause, Decision, Seen
-from dsmodel.graph.paths.destinations import State
+from dsmodel.graph.paths.members import State
 from dsmodel.graph.snat import node_budget
 
 if TYPE_CHECKING:
@@ -304,17 +304,19 @@ class _Builder:
     ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
         """Count pods by seat and decision about one destination; only those near it are looked at one by one."""
         column = half.column_of[place]
-        seat, code, pods = cells.seat, half.away[cells.group, column], cells.size
-        if half.is_sensitive[column]:
-            near = np.bincount(cells.of_pod[half.near(place)], minlength=len(pods))
+        seats, codes, counts = [cells.seat], [half.away[cells.group, column]], [cells.size]
+        for pods, table in half.exceptions(place):
+            near = np.bincount(cells.of_pod[pods], minlength=len(cells.size))
             held = np.flatnonzero(near)
-            seat = np.concatenate([seat, seat[held]])
-            code = np.concatenate([code, half.same[cells.group[held], column]])
-            pods = np.concatenate([pods - near, near[held]])
-            seat, code, pods = (each[pods > 0] for each in (seat, code, pods))
+            seats.append(cells.seat[held])
+            codes.append(table[cells.group[held], column])
+            counts = [counts[0] - near, *counts[1:], near[held]]
+        size = np.concatenate(counts)
+        met = size > 0
+        seat, code, size = np.concatenate(seats)[met], np.concatenate(codes)[met], size[met]
         pair, first = codes_of([seat, code])
-        counts = np.bincount(pair, weights=pods, minlength=len(first)).astype(np.int64)
-        return seat[first], code[first], counts
+        pods_of = np.bincount(pair, weights=size, minlength=len(first)).astype(np.int64)
+        return seat[first], code[first], pods_of
 
     def _attach(self, half: Half, cells: _Cells, places: set[int]) -> None:
         """Lead pods to their nodes, through their proxies."""

@@ -64,7 +64,7 @@ def test_a_service_shows_the_endpoint():
     with_endpoints(cluster, "default/kubernetes", [("10.0.0.2", "b"), ("10.0.0.1", "a")])
     found = trace(cluster, "shop/cart", "default/kubernetes", network=network())
     assert "steer Service/default/kubernetes 10.244.0.2" in hops(found, "IPv4")
-    assert "endpoint 10.0.0.2, one of 2" in repr(found)
+    assert "endpoint 10.0.0.1, one of 2" in repr(found), "what is on the pod's own node comes first"
 
 
 ORDERS = [

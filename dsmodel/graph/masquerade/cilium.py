@@ -109,6 +109,9 @@ class Cilium:
         ``enable-remote-node-masquerade``.
     pod_cidrs : tuple of str
         What nodes allocate from, where that is not their pod CIDRs.
+    kube_proxy_replacement : bool, default False
+        ``kube-proxy-replacement``, with the load balancer at the socket that it brings: traffic to Services is its
+        own; see `dsmodel.graph.masquerade.services`.
     """
 
     native_routing_cidrs: tuple[str, ...] = ()
@@ -118,6 +121,7 @@ class Cilium:
     agent: MasqueradeAgentConfig | None = None
     remote_nodes: bool = False
     pod_cidrs: tuple[str, ...] = ()
+    kube_proxy_replacement: bool = False
 
     component = "Cilium"
 

@@ -394,6 +394,7 @@ def _cilium(reader: _Reader) -> Masquerade | None:
         agent=agent,
         remote_nodes=_is_on(config, "enable-remote-node-masquerade", default=False, place=place),
         pod_cidrs=_cilium_pod_cidrs(reader.objects),
+        kube_proxy_replacement=str(config.get("kube-proxy-replacement", "")).lower() in {"true", "strict"},
     )
 
 

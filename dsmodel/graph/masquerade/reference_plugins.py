@@ -35,10 +35,14 @@ class ReferencePlugin:
         ``ipMasqBackend``; iptables where both are there and it is not set.
     subnets : tuple of str
         Subnets IPAM gives addresses from, where they are wider than the node's pod CIDR.
+    hairpin_mode : bool, optional
+        ``hairpinMode`` of bridge, without which a pod does not reach itself through a Service; True for ptp, which
+        needs none; None where not known.
     """
 
     backend: str = "iptables"
     subnets: tuple[str, ...] = ()
+    hairpin_mode: bool | None = None
 
     component = "CNI ipMasq"
 

@@ -1,12 +1,14 @@
 """What kube-proxy does with traffic to Services: which endpoints it may go to, and whether its source is masqueraded.
 
 Promises the decision of kube-proxy's chains for every kind of target and source, per family, over columns: each
-distinct shape is decided once. What is not said by the sources below is ``unknown``.
+distinct shape is decided once; and that of Cilium in its place, which translates where a client on the node connects,
+for the ports of every node alike. What is not said by the sources below is ``unknown``.
 
-What it does not know: which endpoint a flow gets, and readiness, terminating endpoints, topology hints and affinity.
+What it does not know: which endpoint a flow gets, readiness and terminating endpoints (`dsmodel.graph.paths`), topology
+hints and affinity.
 
 Sources: ``pkg/proxy/iptables/proxier.go``, ``pkg/proxy/nftables/proxier.go``, ``pkg/proxy/ipvs/proxier.go`` of the
-v1.36 line.
+v1.36 line; ``bpf/bpf_sock.c`` of cilium/cilium.
 """
 
 from __future__ import annotations
@@ -20,14 +22,16 @@ import numpy as np
 
 from dsmodel.addresses.cidr import IPFamily
 from dsmodel.errors import InvalidInput
+from dsmodel.graph.masquerade.cilium import Cilium
+from dsmodel.graph.masquerade.kube_proxy import KubeProxy
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
-    from dsmodel.graph.masquerade.kube_proxy import KubeProxy
-
 __all__ = ["ENDPOINTS", "SOURCES", "TARGETS", "Endpoints", "ServiceFlows", "ServiceTraffic", "Source", "Target"]
-__all__ += ["service_traffic"]
+__all__ += ["service_proxy", "service_traffic"]
 
 
 class Target(enum.StrEnum):
@@ -198,13 +202,45 @@ class ServiceTraffic:
     rules: tuple[str, ...]
 
 
-def service_traffic(proxy: KubeProxy, flows: ServiceFlows, *, family: IPFamily) -> ServiceTraffic:
+def service_proxy(masquerades: Iterable[object] | None) -> KubeProxy | Cilium | None:
+    """Name what serves Services on the nodes.
+
+    Parameters
+    ----------
+    masquerades : iterable of object, optional
+        What masquerades on the nodes; None where not known.
+
+    Returns
+    -------
+    KubeProxy, Cilium or None
+        Cilium where it replaces kube-proxy; None where neither is there, and another serves or nobody said.
+
+    Raises
+    ------
+    None
+        Every collection has an answer.
+
+    Examples
+    --------
+    >>> service_proxy([Cilium(), KubeProxy(mode="nftables")]).mode
+    'nftables'
+    >>> service_proxy([Cilium(kube_proxy_replacement=True)]).component
+    'Cilium'
+    """
+    found = tuple(masquerades or ())
+    for each in found:
+        if isinstance(each, Cilium) and each.kube_proxy_replacement:
+            return each
+    return next((each for each in found if isinstance(each, KubeProxy)), None)
+
+
+def service_traffic(proxy: KubeProxy | Cilium, flows: ServiceFlows, *, family: IPFamily) -> ServiceTraffic:
     """Say which endpoints flows to Services may take, and which of them are marked for masquerading.
 
     Parameters
     ----------
-    proxy : KubeProxy
-        Its settings.
+    proxy : KubeProxy or Cilium
+        Its settings; Cilium in place of kube-proxy, asked by pods and processes of the node.
     flows : ServiceFlows
         Where each comes from and what it asks for.
     family : IPFamily
@@ -266,8 +302,10 @@ class _Shape:
     hairpin: bool
 
 
-def _decided(proxy: KubeProxy, family: IPFamily, shape: _Shape) -> _Answer:
+def _decided(proxy: KubeProxy | Cilium, family: IPFamily, shape: _Shape) -> _Answer:
     """Decide one shape; a flow to its own pod is marked whatever else holds."""
+    if isinstance(proxy, Cilium):
+        return _at_the_socket(shape)
     if shape.target is Target.CLUSTER_IP:
         endpoints, marked, rule = _to_cluster_ip(proxy, family, shape.source)
         if shape.internal_local:
@@ -281,6 +319,23 @@ def _decided(proxy: KubeProxy, family: IPFamily, shape: _Shape) -> _Answer:
     if shape.hairpin and endpoints in {Endpoints.ALL, Endpoints.LOCAL}:
         return endpoints, True, "hairpin: the endpoint is the pod that asks"
     return endpoints, marked, rule
+
+
+def _at_the_socket(shape: _Shape) -> _Answer:
+    """Decide a flow that Cilium translates where the client connects, so that nothing has to be masqueraded."""
+    if shape.source is Source.EXTERNAL:
+        return Endpoints.UNKNOWN, False, "unknown: what Cilium does for clients outside is not modelled"
+    if shape.target is Target.EXTERNAL_IP:
+        words = "unknown: Cilium leaves external IPs alone at the socket, so that no Service takes over an address"
+        return Endpoints.UNKNOWN, False, words
+    if shape.target is not Target.CLUSTER_IP and shape.internal_local:
+        words = "unknown: internalTrafficPolicy Local for what is asked for from outside, with Cilium"
+        return Endpoints.UNKNOWN, False, words
+    if not shape.internal_local:
+        return Endpoints.ALL, False, "translated at the client's socket"
+    if not shape.local_endpoints:
+        return Endpoints.NONE, False, "internalTrafficPolicy Local"
+    return Endpoints.LOCAL, False, "translated at the client's socket, internalTrafficPolicy Local"
 
 
 def _to_cluster_ip(proxy: KubeProxy, family: IPFamily, source: Source) -> _Answer:

@@ -179,11 +179,7 @@ def _changes(paths: Paths, before: Half, after: Half) -> Iterator[tuple[Any, ...
     alone: list[tuple[int, int]] = []
     for place in range(len(paths.destinations)):
         key = (int(before.column_of[place]), int(after.column_of[place]))
-        sensitive = any(
-            bool((half.away[:, column] != half.same[:, column]).any())
-            for half, column in zip((before, after), key, strict=True)
-        )
-        if sensitive:
+        if before.is_sensitive[key[0]] or after.is_sensitive[key[1]]:
             alone.append((place, 1))
         elif key in told:
             alone[told[key]] = (alone[told[key]][0], alone[told[key]][1] + 1)

@@ -53,6 +53,12 @@ class Cause(enum.IntEnum):
     NAT_UNKNOWN = 27
     NODE_UNKNOWN = 28
     PROXY_UNKNOWN = 29
+    SERVICE_PROXY_UNKNOWN = 30
+    SOURCE_RANGES = 31
+    HAIRPIN_OFF = 32
+    HAIRPIN_UNKNOWN = 33
+    LEAVES_ELSEWHERE = 34
+    NO_PORT = 35
 
 
 class Seen(enum.StrEnum):
@@ -105,6 +111,10 @@ class Decision:
         Kind of destination, as `dsmodel.graph.paths.destinations.Place` names it.
     is_local : bool
         Whether the destination is on the pod's own node.
+    service_rule : str
+        What the proxy that served the Service did; empty for no Service.
+    served_at : str
+        Node that was asked for its port, as "Node/worker-1", where it is not the pod's own.
     parts : tuple of Decision
         What it was joined from, where members of the destination differ.
     """
@@ -123,6 +133,8 @@ class Decision:
     proxy: str = ""
     place: str = ""
     is_local: bool = False
+    service_rule: str = ""
+    served_at: str = ""
     parts: tuple[Decision, ...] = field(default=(), repr=False)
 
 

@@ -1,102 +1,41 @@
-"""Where traffic is to go: names, addresses, blocks and Services, read into members with a place each.
-
-A destination has members of each family: one for an address, the ready endpoints of a Service, an address of every
-stretch between the borders that rules draw through a block. Members of one class cannot be told apart by any rule.
+"""Where traffic is to go: names, addresses, blocks and Services, and what of a Service is asked for.
 
 - "internet" stands for an ordinary server on the Internet; so does any address that is globally reachable, or of a
   block set aside for documentation, which examples are written with.
-- A Service's members are its endpoints: rules and policies see the address after destination NAT.
-- Where the network has DNS64, a name without AAAA has the addresses that its resolver makes up.
+- A port decides where nodes, and addresses that a Service claims, have several things behind them; `read_spelling`
+  says how it is written. TCP where no protocol is said.
+- An address that no Service claims on that port is the address itself.
 
-What it does not know: which endpoint or address of several a client picks, and names, except as they are given.
+What it does not know: names outside the cluster, except as they are given.
 
-Sources: `dsmodel.addresses.registries`; kubernetes/api discovery/v1 EndpointSlice; RFC 6147.
+Sources: those of `dsmodel.graph.paths.services`.
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dsmodel.addresses.arrays import from_integers, isin, to_integers
+from dsmodel.addresses.arrays import to_integers
 from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.addresses.literals import format_address, parse_address
-from dsmodel.addresses.prefixes import PrefixTable
-from dsmodel.addresses.registries import SPECIAL_PURPOSE, special_purpose
 from dsmodel.cluster.checks.rules import ENDS
-from dsmodel.cluster.schema import TRAFFIC_POLICIES
 from dsmodel.errors import InvalidAddress, InvalidInput
-from dsmodel.graph.paths.blocks import codes_of, families_of
-from dsmodel.graph.translators import WELL_KNOWN_PREFIX, embed
+from dsmodel.graph.masquerade.services import Target
+from dsmodel.graph.paths.services import Backends, OfferedPort, Services, held
+from dsmodel.graph.paths.spelling import PROTOCOLS, Spelled, read_spelling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from numpy.typing import NDArray
-
     from dsmodel.cluster.state import Cluster
-    from dsmodel.cluster.table import Table
-    from dsmodel.graph.network import Network
 
-__all__ = [
-    "INTERNET",
-    "SERVICE_WORDS",
-    "Destination",
-    "Members",
-    "Place",
-    "State",
-    "members_of",
-    "read_destinations",
-]
+__all__ = ["INTERNET", "Destination", "family_of_text", "read_destinations"]
 
 INTERNET: Final = {IPFamily.IPV4: "198.41.0.4", IPFamily.IPV6: "2001:503:ba3e::2:30"}
 """What stands for any server on the Internet: a root name server's address of each family."""
-
-_ON_LINK: Final = tuple(
-    Cidr(text) for text in ("127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "::1/128", "fe80::/10", "ff00::/8")
-)
-_READY: Final = {None, True}
-SERVICE_WORDS: Final = ("", "ClusterIP", "ClusterIP iTP Local", "LoadBalancer", "LoadBalancer eTP Local")
-"""What of a Service is asked for, with the traffic policy that is Local."""
-
-
-class Place(enum.IntEnum):
-    """Where a member is, as far as rules and routes can tell.
-
-    >>> Place.POD.in_cluster, Place.INTERNET.in_cluster
-    (True, False)
-    """
-
-    INTERNET = 0
-    PRIVATE = 1
-    NODE = 2
-    POD = 3
-    POD_RANGE = 4  # a pod range holds it and no pod has it
-    SERVICE_RANGE = 5  # a service range holds it and no Service has it
-    ON_LINK = 6
-    NAT64 = 7  # inside the prefix of a translator
-
-    @property
-    def in_cluster(self) -> bool:
-        """Whether the cluster itself delivers to it."""
-        return self in {Place.NODE, Place.POD, Place.POD_RANGE, Place.SERVICE_RANGE}
-
-
-class State(enum.IntEnum):
-    """Whether a destination can be asked about in a family.
-
-    >>> State(0).name
-    'MEMBERS'
-    """
-
-    MEMBERS = 0
-    NO_ADDRESS = 1
-    NO_ENDPOINT = 2
-    ENDPOINTS_UNKNOWN = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,13 +50,24 @@ class Destination:
         Addresses of both families, or CIDRs.
     port : int, optional
         Transport port; None for any.
+    protocol : {"", "TCP", "UDP", "SCTP"}
+        Of the port; empty where it is not said.
     service : str, default ""
         "namespace/name" where it is a Service.
     endpoints : tuple of (str, str), optional
         Endpoint addresses of a Service, with the name of the node of each (empty for outside); None where not known.
+    local_endpoints : tuple of (str, str)
+        Further ones that only traffic takes which has to stay on their node: they terminate, and no other there is
+        ready.
     target : str, default ""
-        What of the Service is asked for: "ClusterIP" or "LoadBalancer"; empty for no Service, and for a headless one,
-        whose endpoints clients reach without kube-proxy.
+        What of the Service is asked for, a word of `dsmodel.graph.masquerade.services.Target`; empty for no Service,
+        and for a headless one, whose endpoints clients reach without kube-proxy.
+    service_families : tuple of IPFamily
+        Families that the Service has a cluster IP of.
+    offers_port : bool, default True
+        Whether the Service has the port, as far as its ports are known.
+    source_ranges : tuple of str
+        Sources that the address of a load balancer lets in; empty for all.
     internal_local, external_local : bool, default False
         Whether ``internalTrafficPolicy``, ``externalTrafficPolicy`` is Local.
     is_name : bool, default False
@@ -132,9 +82,14 @@ class Destination:
     name: str
     addresses: tuple[str, ...] = ()
     port: int | None = None
+    protocol: str = ""
     service: str = ""
     endpoints: tuple[tuple[str, str], ...] | None = None
+    local_endpoints: tuple[tuple[str, str], ...] = ()
     target: str = ""
+    service_families: tuple[IPFamily, ...] = ()
+    offers_port: bool = True
+    source_ranges: tuple[str, ...] = ()
     internal_local: bool = False
     external_local: bool = False
     is_name: bool = False
@@ -157,59 +112,21 @@ class Destination:
         InvalidInput
             A text that is no address and no CIDR.
         """
-        return tuple(text for text in self.addresses if _family_of(text) == family)
+        return tuple(text for text in self.addresses if family_of_text(text) == family)
 
 
-@dataclass(frozen=True, eq=False)
-class Members:
-    """Members of all destinations in one family, one a row, sorted by destination.
-
-    Parameters
-    ----------
-    destination : ndarray of int32, shape (n,)
-        Place of the destination.
-    address : address column, shape (n,)
-        What a packet carries after destination NAT.
-    place : ndarray of uint8, shape (n,)
-        A `Place`.
-    node : ndarray of int32, shape (n,)
-        Row of the node that has it or whose pod CIDR holds it; -1 for none.
-    kind : ndarray of int64, shape (n,)
-        Class: members of one class are alike to every rule.
-    state : ndarray of uint8, shape (number of destinations,)
-        A `State`.
-    pod : ndarray of int32, shape (n,)
-        Row of the pod that has it; -1 for none.
-    host : ndarray of int32, shape (n,)
-        Row of the node that it is on; -1 where it is on none.
-    service : ndarray of int8, shape (n,)
-        What of a Service was asked for, a number of `SERVICE_WORDS`; 0 for no Service.
-    """
-
-    destination: NDArray[np.int32]
-    address: NDArray[Any]
-    place: NDArray[np.uint8]
-    node: NDArray[np.int32]
-    kind: NDArray[np.int64]
-    state: NDArray[np.uint8]
-    pod: NDArray[np.int32]
-    host: NDArray[np.int32]
-    service: NDArray[np.int8]
-
-    def __len__(self) -> int:
-        """Count the members."""
-        return len(self.destination)
-
-
-def read_destinations(given: Any, cluster: Cluster) -> tuple[Destination, ...]:
+def read_destinations(given: Any, cluster: Cluster, *, port: int | None = None) -> tuple[Destination, ...]:
     """Read what is asked about.
 
     Parameters
     ----------
     given : str, Destination, mapping or sequence of these
-        "internet"; an address; a CIDR; "namespace/name" of a Service or a pod; a mapping of names to their addresses.
+        "internet"; an address; a CIDR; "namespace/name" of a Service or a pod, "node/name" of a node; with a port
+        behind a colon, if need be; a mapping of names to their addresses.
     cluster : Cluster
-        Whose Services and pods.
+        Whose Services, pods and nodes.
+    port : int, optional
+        Of all that name none.
 
     Returns
     -------
@@ -227,6 +144,8 @@ def read_destinations(given: Any, cluster: Cluster) -> tuple[Destination, ...]:
     >>> given = ["internet", "2001:db8::10", {"db.example": ["192.0.2.7", "2001:db8::7"]}, "default/kubernetes"]
     >>> [each.name for each in read_destinations(given, kubeadm_dual_stack())]
     ['internet', '2001:db8::10', 'db.example', 'default/kubernetes']
+    >>> read_destinations("[2001:db8::1]:53/UDP", kubeadm_dual_stack())[0].port
+    53
     """
     if isinstance(given, str | Destination | Mapping):
         given = [given]
@@ -238,326 +157,198 @@ def read_destinations(given: Any, cluster: Cluster) -> tuple[Destination, ...]:
         if isinstance(each, Mapping):
             for name, addresses in each.items():
                 texts = (addresses,) if isinstance(addresses, str) else tuple(addresses)
-                found.append(Destination(name=str(name), addresses=tuple(map(str, texts)), is_name=True))
-        else:
-            found.append(names.complete(each if isinstance(each, Destination) else names.read(str(each))))
+                read = Destination(name=str(name), addresses=tuple(map(str, texts)), is_name=True)
+                found.append(_with_port(_spelled_name(read), port))
+            continue
+        one = each if isinstance(each, Destination) else names.read(str(each), port)
+        found.append(names.complete(_with_port(one, port)))
     for one in found:
         for text in one.addresses:
-            _family_of(text)
+            family_of_text(text)
     return tuple(found)
 
 
+def _with_port(one: Destination, port: int | None) -> Destination:
+    """Give a port to a destination that names none."""
+    if port is not None and one.port not in {None, port}:
+        raise InvalidInput(f"destination {one.name!r} names its port, and port={port} is another; give one of them")
+    return one if port is None else replace(one, port=port)
+
+
+def _spelled_name(one: Destination) -> Destination:
+    """Read the port that a name of a mapping may end with; any text may be a name."""
+    try:
+        spelled = read_spelling(one.name)
+    except InvalidInput:
+        return one
+    return one if spelled.port is None else replace(one, port=spelled.port, protocol=spelled.protocol)
+
+
 class _Names:
-    """Services and pods of a cluster by name and address, looked up when first asked for."""
+    """Services, pods and nodes of a cluster by name and address."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._services: dict[str, int] | None = None  # rows by name
-        self._addresses: dict[str, int] = {}  # rows by address
-        self._slices: dict[str, list[dict[str, Any]]] | None = None
+        self._services = Services(cluster)
 
-    def read(self, text: str) -> Destination:
-        """Read one text."""
-        if text == "internet":
-            return Destination(name=text, addresses=tuple(INTERNET.values()))
-        try:
-            _family_of(text)
-        except InvalidInput:
-            return self._named(text)
-        return Destination(name=text, addresses=(text,))
+    def read(self, text: str, port: int | None) -> Destination:
+        """Read one text; what it does not say of a port may be said beside it."""
+        spelled = read_spelling(text)
+        if spelled.port_name:
+            if port is not None:
+                raise InvalidInput(
+                    f"destination {text!r} names its port, and port={port} is given too; give one of them"
+                )
+            return self._by_port_name(text, spelled)
+        said = Destination(name=text, port=spelled.port, protocol=spelled.protocol)
+        if spelled.host == "internet":
+            return replace(said, addresses=tuple(INTERNET.values()))
+        if not spelled.kind:
+            try:
+                family_of_text(spelled.host)
+            except InvalidInput:
+                pass
+            else:
+                if spelled.port is not None and "/" in spelled.host:
+                    raise InvalidInput(f"destination {text!r}: a block has no port; give an address of it")
+                return replace(said, addresses=(spelled.host,))
+        service, addresses = self._named(text, spelled)
+        return replace(said, service=service, addresses=addresses)
 
-    def _named(self, text: str) -> Destination:
-        """Find a Service or a pod."""
-        if text in self._by_name:
-            return Destination(name=text, service=text)
+    def _named(self, text: str, spelled: Spelled) -> tuple[str, tuple[str, ...]]:
+        """Find a Service, or the addresses of a pod or node."""
+        if spelled.kind in {"", "Service"} and spelled.host in self._services.by_name:
+            return spelled.host, ()
+        if spelled.kind in {"", "Pod"} and (found := self._pod(spelled.host)) is not None:
+            return "", found
+        # "node/a" of a namespace that is called node is a pod or Service before it is the node a
+        name = spelled.host if spelled.kind == "Node" else ""
+        rows = np.flatnonzero((self._cluster.nodes["name"] == name) & bool(name))
+        if len(rows):
+            return "", held(self._cluster.nodes, int(rows[0]), "internal")
+        what = spelled.kind or "Service or pod"
+        raise InvalidInput(
+            f"destination {text!r} is no address, no CIDR, and no {what} of the cluster; "
+            "give a name with its addresses as a mapping: {'db.example': ['192.0.2.7']}"
+        )
+
+    def _pod(self, text: str) -> tuple[str, ...] | None:
+        """Return the addresses of a pod; None where there is none of the name."""
         namespace, _, name = text.partition("/")
         pods = self._cluster.pods
-        rows = np.flatnonzero((pods["namespace"] == namespace) & (pods["name"] == name))
-        if not name or not len(rows):
+        rows = np.flatnonzero((pods["namespace"] == namespace) & (pods["name"] == name) & bool(name))
+        return held(pods, int(rows[0]), "pod") if len(rows) else None
+
+    def _by_port_name(self, text: str, spelled: Spelled) -> Destination:
+        """Find the number that a Service gives a name."""
+        row = self._services.by_name.get(spelled.host, -1)
+        ports = self._services.ports(row) if row >= 0 else ()
+        named = [each for each in ports if each.name == spelled.port_name]
+        if not named:
+            known = ", ".join(each.name for each in ports if each.name) or "none"
             raise InvalidInput(
-                f"destination {text!r} is no address, no CIDR, and no Service or pod of the cluster; "
-                "give a name with its addresses as a mapping: {'db.example': ['192.0.2.7']}"
+                f"destination {text!r}: {spelled.port_name!r} is no number, and no port that a Service "
+                f"{spelled.host!r} of the cluster is known to name (names known: {known})"
             )
-        row = int(rows[0])
-        return Destination(name=text, addresses=_held(pods, row, "pod"))
+        if spelled.protocol not in {"", named[0].protocol}:
+            raise InvalidInput(f"destination {text!r}: the Service's port {spelled.port_name!r} is {named[0].protocol}")
+        return Destination(name=text, service=spelled.host, port=named[0].port, protocol=named[0].protocol)
 
     def complete(self, one: Destination) -> Destination:
-        """Add what the cluster knows of a Service, found by name or by an address of its own."""
-        row = self._by_name.get(one.service, -1)
-        if one.service and row < 0:
-            raise InvalidInput(f"destination {one.name!r}: the cluster has no Service {one.service!r}")
-        if not one.service and len(one.addresses) == 1:
-            row = self._addresses.get(one.addresses[0], -1)
+        """Add what the cluster knows of a Service, found by name, or by an address and port of its own."""
+        if one.protocol not in {"", *PROTOCOLS}:
+            raise InvalidInput(f"destination {one.name!r}: protocol {one.protocol!r} is none of {', '.join(PROTOCOLS)}")
+        row, target = self._found(one)
         if row < 0:
             return one
-        services = self._cluster.services
-        name = f"{services['namespace'][row]}/{services['name'][row]}"
-        addresses = one.addresses or self._own(row)
-        target = "" if services["headless"][row] else "ClusterIP"
-        if one.addresses and target and one.addresses[0] not in self._own(row):
-            target = "LoadBalancer"
-        endpoints = one.endpoints if one.endpoints is not None else self._endpoints(name)
-        external = TRAFFIC_POLICIES[int(services["external_traffic_policy"][row])] == "Local"
+        services = self._services
+        if services.is_headless(row):
+            target = None
+        ports = services.ports(row)
+        asked = [each for each in ports if _is_asked(each, one, is_node_port=target is Target.NODE_PORT)]
+        offers = bool(asked) or one.port is None or not ports or target is None
+        backends = services.backends(row, asked[0].name if asked and one.port is not None else None)
+        backends = backends if one.endpoints is None else Backends(one.endpoints, one.local_endpoints)
         return replace(
             one,
-            service=name,
-            addresses=addresses,
-            endpoints=endpoints,
-            target=target,
-            internal_local=one.internal_local or self._is_internal_local(name),
-            external_local=one.external_local or external,
+            service=services.title(row),
+            addresses=one.addresses or services.addresses(row),
+            endpoints=None if backends is None else backends.anywhere,
+            local_endpoints=() if backends is None else backends.on_node,
+            target="" if target is None else str(target),
+            service_families=tuple(map(family_of_text, services.addresses(row))),
+            offers_port=offers,
+            source_ranges=services.source_ranges(row) if target is Target.LOAD_BALANCER else (),
+            internal_local=one.internal_local or services.is_internal_local(row),
+            external_local=one.external_local or services.is_external_local(row),
             is_name=False,
         )
 
-    @property
-    def _by_name(self) -> dict[str, int]:
-        """Rows of Services by name; fills those by address too."""
-        if self._services is None:
-            table = self._cluster.services
-            names = zip(table["namespace"].tolist(), table["name"].tolist(), strict=True)
-            self._services = {f"{namespace}/{name}": row for row, (namespace, name) in enumerate(names) if name}
-            for family, end in ENDS.items():
-                for column in (f"cluster_{end}", f"external_{end}"):
-                    rows = np.flatnonzero(table[f"has_{column}"])
-                    numbers = to_integers(table[column][rows])
-                    for row, number in zip(rows.tolist(), numbers, strict=True):
-                        self._addresses.setdefault(format_address(family, number), row)
-        return self._services
+    def _found(self, one: Destination) -> tuple[int, Target | None]:
+        """Return the row of a Service, and what of it is asked for; -1 for none."""
+        if one.service and one.target != Target.NODE_PORT:
+            row = self._services.by_name.get(one.service, -1)
+            if row < 0:
+                raise InvalidInput(f"destination {one.name!r}: the cluster has no Service {one.service!r}")
+            own = self._services.by_address.get(one.addresses[0]) if one.addresses else None
+            return row, own[1] if own is not None and own[0] == row else Target.CLUSTER_IP
+        if one.is_name or not one.addresses or any("/" in text for text in one.addresses):
+            return -1, None
+        if len(one.addresses) == 1 and self._services.by_address:
+            family, number = parse_address(one.addresses[0])
+            found = self._services.by_address.get(format_address(family, number))
+            if found is not None:
+                return found
+        return self._node_port(one), Target.NODE_PORT
 
-    def _own(self, row: int) -> tuple[str, ...]:
-        """Cluster IPs of a Service."""
-        return _held(self._cluster.services, row, "cluster")
+    def _node_port(self, one: Destination) -> int:
+        """Return the Service that has the port on the node whose addresses these are; -1 for none."""
+        candidates = self._services.by_node_port.get(one.port or 0, ())
+        rows = [row for row, protocol in candidates if protocol in {"", one.protocol or "TCP"}]
+        if not rows:
+            return -1
+        return rows[0] if all(parse_address(text) in self._node_addresses for text in one.addresses) else -1
 
-    def _endpoints(self, name: str) -> tuple[tuple[str, str], ...] | None:
-        """Ready endpoints of a Service with the node of each; None where no EndpointSlice is known."""
-        if self._slices is None:
-            self._slices = {}
-            for each in self._cluster.objects.of("EndpointSlice", "discovery.k8s.io"):
-                metadata = each.get("metadata") or {}
-                owner = (metadata.get("labels") or {}).get("kubernetes.io/service-name")
-                self._slices.setdefault(f"{metadata.get('namespace') or 'default'}/{owner}", []).append(each)
-        return tuple(dict.fromkeys(_ready(self._slices[name]))) if name in self._slices else None
-
-    def _is_internal_local(self, name: str) -> bool:
-        """Whether internal traffic of a Service stays on the node."""
-        return any(
-            f"{_metadata(each, 'namespace') or 'default'}/{_metadata(each, 'name')}" == name
-            and (each.get("spec") or {}).get("internalTrafficPolicy") == "Local"
-            for each in self._cluster.objects.of("Service", "")
+    @cached_property
+    def _node_addresses(self) -> frozenset[tuple[IPFamily, int]]:
+        nodes = self._cluster.nodes
+        return frozenset(
+            (family, number)
+            for family, end in ENDS.items()
+            for number in to_integers(nodes[f"internal_{end}"][nodes[f"has_internal_{end}"]])
         )
 
 
-def _held(table: Table, row: int, column: str) -> tuple[str, ...]:
-    """Return the addresses that a row has, by family."""
-    return tuple(
-        format_address(family, to_integers(table[f"{column}_{end}"][row : row + 1])[0])
-        for family, end in ENDS.items()
-        if table[f"has_{column}_{end}"][row]
-    )
+def _is_asked(port: OfferedPort, one: Destination, *, is_node_port: bool) -> bool:
+    """Tell whether a port of a Service is the one that is asked for."""
+    number = port.node_port if is_node_port else port.port
+    return one.port in {None, number} and port.protocol == (one.protocol or ("TCP" if one.port else port.protocol))
 
 
-def _metadata(item: Mapping[str, Any], key: str) -> str:
-    return str((item.get("metadata") or {}).get(key) or "")
+def family_of_text(text: str) -> IPFamily:
+    """Return the family of an address or CIDR.
 
+    Parameters
+    ----------
+    text : str
+        Of a destination.
 
-def _ready(slices: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    """Yield address and node of the endpoints that traffic goes to."""
-    for each in slices:
-        for endpoint in each.get("endpoints") or ():
-            if (endpoint.get("conditions") or {}).get("ready") in _READY:
-                for address in (endpoint.get("addresses") or ())[:1]:
-                    yield str(address), str(endpoint.get("nodeName") or "")
+    Returns
+    -------
+    IPFamily
+        Of what it says.
 
+    Raises
+    ------
+    InvalidAddress
+        It is neither.
 
-def _family_of(text: str) -> IPFamily:
-    """Return the family of an address or CIDR."""
+    Examples
+    --------
+    >>> str(family_of_text("2001:db8::/32"))
+    'IPv6'
+    """
     try:
         return Cidr(text, host_bits="mask").family if "/" in text else parse_address(text)[0]
     except InvalidInput as error:
         raise InvalidAddress(f"destination {text!r} is no address and no CIDR: {error}") from None
-
-
-# members -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class _Gathered:
-    """Members while they are collected."""
-
-    destination: list[int] = field(default_factory=list)
-    address: list[int] = field(default_factory=list)
-    node: list[str] = field(default_factory=list)
-
-
-def members_of(
-    destinations: Sequence[Destination], family: IPFamily, *, cluster: Cluster, network: Network, named: Sequence[Cidr]
-) -> Members:
-    """List the members of destinations in one family.
-
-    Parameters
-    ----------
-    destinations : sequence of Destination
-        As `read_destinations` gives them.
-    family : IPFamily
-        Which.
-    cluster : Cluster
-        Whose pods, nodes and ranges.
-    network : Network
-        With its translators.
-    named : sequence of Cidr
-        Blocks that rules name, of any family.
-
-    Returns
-    -------
-    Members
-        Sorted by destination.
-
-    Raises
-    ------
-    None
-        A destination without members has a state that says why.
-    """
-    borders = families_of(named, family)
-    state = np.zeros(len(destinations), np.uint8)
-    found = _Gathered()
-    for place, one in enumerate(destinations):
-        state[place] = _gather(found, place, one, family=family, borders=borders, network=network)
-    destination = np.array(found.destination, np.int32)
-    address = from_integers(found.address, family=family)
-    located = _Locations(cluster, network, family, address)
-    names = {str(name): row for row, name in enumerate(cluster.nodes["name"].tolist())} if any(found.node) else {}
-    given = np.array([names.get(name, -1) for name in found.node], np.int32)
-    node, host = (np.where(known < 0, given, known).astype(np.int32) for known in (located.node, located.host))
-    lost = np.append(_down_rows(cluster, network), False)[host]
-    cell = PrefixTable(borders).lookup(address)
-    words = np.array([SERVICE_WORDS.index(_service_words(one)) for one in destinations], np.int8)
-    service = words[destination]
-    kind = codes_of([located.place, cell, located.in_pod_cidr, node >= 0, lost, service])[0]
-    # a Service has no endpoint any more on a node that is down
-    kept = ~(np.array([bool(one.service) for one in destinations], np.bool_)[destination] & lost)
-    left = np.bincount(destination[kept], minlength=len(destinations)) > 0
-    state[(state == State.MEMBERS) & ~left] = State.NO_ENDPOINT
-    columns = (destination, address, located.place, node, kind, located.pod, host, service)
-    destination, address, place, node, kind, pod, host, service = (column[kept] for column in columns)
-    return Members(destination, address, place, node, codes_of([kind])[0], state, pod, host, service)
-
-
-def _service_words(one: Destination) -> str:
-    """Say what of a Service is asked for."""
-    if one.target == "ClusterIP":
-        return "ClusterIP iTP Local" if one.internal_local else "ClusterIP"
-    if one.target:
-        return "LoadBalancer eTP Local" if one.external_local else "LoadBalancer"
-    return ""
-
-
-def _gather(
-    found: _Gathered, place: int, one: Destination, *, family: IPFamily, borders: Sequence[Cidr], network: Network
-) -> State:
-    """Add the members of one destination."""
-    texts = one.of_family(family)
-    if one.service:
-        return _gather_endpoints(found, place, one, family)
-    if not texts and one.is_name and family is IPFamily.IPV6:
-        texts = _made_up(one, network)
-    for text in texts:
-        for start in _starts(Cidr(text, host_bits="mask"), borders) if "/" in text else (parse_address(text)[1],):
-            _add(found, place, start)
-    return State.MEMBERS if texts else State.NO_ADDRESS
-
-
-def _gather_endpoints(found: _Gathered, place: int, one: Destination, family: IPFamily) -> State:
-    """Add the endpoints of a Service; a headless one has addresses only through them."""
-    if one.target and not one.of_family(family):
-        return State.NO_ADDRESS
-    if one.endpoints is None:
-        return State.ENDPOINTS_UNKNOWN
-    held = [(text, node) for text, node in one.endpoints if _family_of(text) is family]
-    for text, node in held:
-        _add(found, place, parse_address(text)[1], node)
-    if held:
-        return State.MEMBERS
-    return State.NO_ENDPOINT if one.target else State.NO_ADDRESS
-
-
-def _starts(block: Cidr, borders: Sequence[Cidr]) -> list[int]:
-    """Return an address of every stretch that borders cut a block into."""
-    starts = {block.first + (1 if block.size > 2 else 0)}
-    for border in borders:
-        if border in block and border != block:
-            starts |= {border.first, border.last + 1} if border.last < block.last else {border.first}
-    return sorted(starts)
-
-
-def _add(found: _Gathered, place: int, address: int, node: str = "") -> None:
-    found.destination.append(place)
-    found.address.append(address)
-    found.node.append(node)
-
-
-def _made_up(one: Destination, network: Network) -> tuple[str, ...]:
-    """Addresses that DNS64 answers with for a name that has none of IPv6."""
-    translators = [each for each in network.nat64 or () if each.dns64]
-    servers = [parse_address(text)[1] for text in one.of_family(IPFamily.IPV4) if "/" not in text]
-    if not translators or not servers:
-        return ()
-    column = from_integers(servers, family=IPFamily.IPV4)
-    made, allowed = embed(column, translators[0].prefix)
-    allowed |= _is_documentation(column)
-    return tuple(format_address(IPFamily.IPV6, number) for number in to_integers(made[allowed]))
-
-
-def _is_documentation(column: NDArray[Any]) -> NDArray[np.bool_]:
-    """Say which addresses stand for servers on the Internet in examples."""
-    named = np.array([*("Documentation" in block.name for block in SPECIAL_PURPOSE), False])
-    return np.asarray(named[special_purpose(column)])
-
-
-def _down_rows(cluster: Cluster, network: Network) -> NDArray[np.bool_]:
-    """Tell which nodes are down, by row."""
-    down = np.zeros(len(cluster.nodes), np.bool_)
-    if network.failed:
-        lost = network.down_nodes(cluster)
-        down[:] = [name in lost for name in cluster.nodes["name"].tolist()]
-    return down
-
-
-class _Locations:
-    """Where addresses are, each asked of the pods, nodes and ranges of a cluster."""
-
-    def __init__(self, cluster: Cluster, network: Network, family: IPFamily, address: NDArray[Any]) -> None:
-        end, n = ENDS[family], len(address)
-        rows = special_purpose(address)
-        ordinary = np.array([*(block.is_global is not False for block in SPECIAL_PURPOSE), True])
-        place = np.where(ordinary[rows] | _is_documentation(address), Place.INTERNET, Place.PRIVATE).astype(np.uint8)
-        place[PrefixTable(_ON_LINK).lookup(address) >= 0] = Place.ON_LINK
-        place[PrefixTable(Cidr(each.prefix) for each in network.nat64 or ()).lookup(address) >= 0] = Place.NAT64
-        if family is IPFamily.IPV6:
-            place[PrefixTable([WELL_KNOWN_PREFIX]).lookup(address) >= 0] = Place.NAT64
-        place[PrefixTable(cluster.config.cluster_cidrs).lookup(address) >= 0] = Place.POD_RANGE
-        nodes, pods = cluster.nodes, cluster.pods
-        held = np.flatnonzero(nodes[f"has_pod_cidr_{end}"])
-        blocks = PrefixTable.from_columns(nodes[f"pod_cidr_{end}"][held], nodes[f"pod_cidr_{end}_mask"][held])
-        owner = np.append(held, -1)[blocks.lookup(address)].astype(np.int32)
-        place[owner >= 0] = Place.POD_RANGE
-        place[PrefixTable(cluster.config.service_cidrs).lookup(address) >= 0] = Place.SERVICE_RANGE
-        self.in_pod_cidr = owner >= 0
-        pod = _holders(address, pods[f"pod_{end}"], pods[f"has_pod_{end}"] & ~pods["host_network"])
-        node = _holders(address, nodes[f"internal_{end}"], nodes[f"has_internal_{end}"])
-        place[pod >= 0] = Place.POD
-        place[node >= 0] = Place.NODE
-        of_pod = np.append(pods["node"], np.int32(-1))[pod] if n else np.zeros(0, np.int32)
-        self.pod, self.place = pod, place
-        self.host = np.where(node >= 0, node, of_pod).astype(np.int32)
-        """Row of the node that an address is on, whoever's block it is from."""
-        self.node = np.where(node >= 0, node, np.where(owner >= 0, owner, of_pod)).astype(np.int32)
-
-
-def _holders(address: NDArray[Any], column: NDArray[Any], has: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Return the row of a table that has each address, -1 for none."""
-    rows = np.flatnonzero(has)
-    mine = rows[isin(column[rows], address)] if len(rows) and len(address) else rows[:0]
-    if not len(mine):
-        return np.full(len(address), -1, np.int32)
-    by_address = dict(zip(to_integers(column[mine])[::-1], mine.tolist()[::-1], strict=True))
-    return np.array([by_address.get(number, -1) for number in to_integers(address)], np.int32)

@@ -5,8 +5,7 @@ the cluster delivers itself; egress policies; masquerading on the node; the node
 the way back. What is certain to fail fails even where something else is not known; what would need something that
 nobody said is unknown, with the field that would say it.
 
-What it does not know: flows that began before a rule changed, ports and protocols of rules, firewalls outside, and a
-pod that a Service leads back to itself, whose source kube-proxy masquerades.
+What it does not know: flows that began before a rule changed, ports and protocols of rules, firewalls outside.
 
 Sources: those of `dsmodel.graph.masquerade` and `dsmodel.graph.gateways`; RFC 6146 section 3.5 for NAT64; the order
 follows Linux ``net/netfilter`` (PREROUTING, routing, POSTROUTING).
@@ -14,84 +13,40 @@ follows Linux ``net/netfilter`` (PREROUTING, routing, POSTROUTING).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from dsmodel.addresses.arrays import addresses_in, from_integers, to_integers
-from dsmodel.addresses.cidr import Cidr, IPFamily
+from dsmodel.addresses.cidr import Cidr
 from dsmodel.addresses.literals import format_address, parse_address
 from dsmodel.addresses.registries import is_globally_routable
 from dsmodel.cluster.checks.rules import ENDS
-from dsmodel.graph.flows import UNDECIDED, VERDICTS, Flows, Steering, Translation, Verdict
+from dsmodel.graph.flows import UNDECIDED, VERDICTS, Steering, Translation, Verdict
 from dsmodel.graph.gateways.steering import steer
-from dsmodel.graph.masquerade import KubeProxy, translate
-from dsmodel.graph.masquerade.services import (
-    ENDPOINTS,
-    SOURCES,
-    TARGETS,
-    Endpoints,
-    ServiceFlows,
-    Source,
-    Target,
-    service_traffic,
-)
+from dsmodel.graph.masquerade import Cilium, KubeProxy, ReferencePlugin, translate
+from dsmodel.graph.masquerade.services import ENDPOINTS, TARGETS, Endpoints, Target, service_proxy
 from dsmodel.graph.paths.blocks import codes_of
 from dsmodel.graph.paths.decisions import Cause, Decision, Seen
-from dsmodel.graph.paths.destinations import SERVICE_WORDS, Place
 from dsmodel.graph.paths.groups import down_names
+from dsmodel.graph.paths.members import Place
+from dsmodel.graph.paths.serving import Shapes, denied, served_elsewhere, served_here
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dsmodel.cluster.state import Cluster
+    from dsmodel.graph.masquerade.services import ServiceTraffic
     from dsmodel.graph.network import NAT64, BorderNAT, Network, TransparentProxy
+    from dsmodel.graph.paths.cells import Cells
 
     Marks = NDArray[np.bool_]
     Codes = NDArray[np.int64]
 
-__all__ = ["Cells", "judge"]
+__all__ = ["judge"]
 
 _PASSES, _TAKES, _REJECTS = range(3)  # what a proxy in the pod does with a connection
 _NODE, _POD, _EXIT = range(3)  # whose address a packet carries as it leaves the cluster
-
-
-@dataclass(frozen=True, eq=False)
-class Cells:
-    """Flows to be judged, with what the pipeline asks beside their addresses.
-
-    Parameters
-    ----------
-    flows : Flows
-        After destination NAT.
-    has_source : ndarray of bool, shape (n,)
-        Whether the pod has an address of the family.
-    place : ndarray of uint8, shape (n,)
-        A `Place` of the destination.
-    host : ndarray of int32, shape (n,)
-        Row of the node that the destination is on; -1 for none.
-    is_same : ndarray of bool, shape (n,)
-        Whether destination and pod are on one node.
-    service : ndarray of int8, shape (n,)
-        Number of `SERVICE_WORDS`.
-    proxy : ndarray of int32, shape (n,)
-        Place of the pod's transparent proxy; -1 for none.
-    may_have : ndarray of bool, shape (n, proxies)
-        Proxies that the pod may have instead, as far as its labels are known.
-    port : int, optional
-        Destination port of all; None for any.
-    """
-
-    flows: Flows
-    has_source: Marks
-    place: NDArray[np.uint8]
-    host: NDArray[np.int32]
-    is_same: Marks
-    service: NDArray[np.int8]
-    proxy: NDArray[np.int32]
-    may_have: Marks
-    port: int | None = None
 
 
 def judge(cells: Cells, cluster: Cluster, network: Network) -> tuple[NDArray[np.int32], tuple[Decision, ...]]:
@@ -134,10 +89,15 @@ class _Judgement:
         self.nat = np.full(n, -1, np.int32)
         self.captured = np.zeros(n, np.bool_)
         self.rule_of_service = np.full(n, -1, np.int16)
+        self.at_node = np.zeros(n, np.bool_)  # the node that was asked for its port masquerades
+        self.service_rules: tuple[str, ...] = ()
         lost = network.down_nodes(cluster) if network.failed else frozenset()
         down = [name in lost for name in cluster.nodes["name"].tolist()] if lost else []
         self.down = np.append(np.array(down or [False] * len(cluster.nodes), np.bool_), False)
         self.translators: list[BorderNAT | NAT64] = [*network.border.get(self.family, ()), *(network.nat64 or ())]
+
+    proxy: KubeProxy | Cilium | None = None
+    shapes: Shapes
 
     def settle(self, where: Marks, verdict: Verdict, cause: Cause) -> None:
         """Give a final verdict to what is still open."""
@@ -165,6 +125,7 @@ class _Judgement:
         self.settle(inside & self.down[cells.host], Verdict.NO_ROUTE, Cause.DESTINATION_DOWN)
         self.steering = self._steer()
         self.translation = self._translate(marked)
+        self._node_ports()
         self._deliver(inside)
         self._leave()
         self._doubt(inside)
@@ -202,47 +163,67 @@ class _Judgement:
         self.cause[open_], self.verdict[open_] = Cause.PROXY_UNKNOWN, VERDICTS.index(Verdict.UNKNOWN)
 
     def _services(self) -> Marks:
-        """Let kube-proxy choose endpoints and mark what it will masquerade."""
-        cells, flows = self.cells, self.cells.flows
-        marked = np.zeros(len(flows), np.bool_)
-        asked = np.flatnonzero(cells.service > 0)
-        proxy = next((each for each in self.network.masquerades or () if isinstance(each, KubeProxy)), None)
-        self.service_rules: tuple[str, ...] = ()
-        if not len(asked):
+        """Let the proxy of the pod's node choose endpoints and mark what it will masquerade."""
+        cells = self.cells
+        marked = np.zeros(len(cells.flows), np.bool_)
+        asked = cells.service > 0
+        if not asked.any():
             return marked
-        words = np.array(cells.service[asked])
-        internal, external = (words == SERVICE_WORDS.index(each) for each in ("ClusterIP iTP Local", _EXTERNAL_LOCAL))
+        shapes = self.shapes = Shapes.of(cells.asked, cells.service)
+        proxy = self.proxy = service_proxy(self.network.masquerades)
         if proxy is None:  # another service proxy: internalTrafficPolicy is the API's, marks are kube-proxy's own
-            stays = np.zeros(len(flows), np.bool_)
-            stays[asked] = internal & ~cells.is_same[asked]
+            inside = shapes.target == TARGETS.index(Target.CLUSTER_IP)
+            stays = asked & inside & np.where(shapes.internal_local, ~cells.is_same, cells.stays)
             self.settle(stays, Verdict.NO_ROUTE, Cause.NO_LOCAL_ENDPOINT)
+            if self.network.masquerades is not None:
+                self.settle(asked & ~inside, Verdict.UNKNOWN, Cause.SERVICE_PROXY_UNKNOWN)
             return marked
-        target = np.where(words < 3, TARGETS.index(Target.CLUSTER_IP), TARGETS.index(Target.LOAD_BALANCER))
-        is_pod = ~flows.host[asked] & _is_local(proxy, flows.source[asked], self.family)
-        code = np.where(is_pod, SOURCES.index(Source.POD), SOURCES.index(Source.EXTERNAL))
-        code[flows.host[asked]] = SOURCES.index(Source.NODE)
-        traffic = service_traffic(
-            proxy,
-            ServiceFlows(
-                target.astype(np.uint8),
-                code.astype(np.uint8),
-                external,
-                internal,
-                cells.is_same[asked],
-                np.zeros(len(asked), np.bool_),
-            ),
-            family=self.family,
-        )
-        marked[asked] = traffic.marked
-        self.rule_of_service[asked], self.service_rules = traffic.rule, traffic.rules
+        self.settle(asked & denied(cells, proxy), Verdict.POLICY_DENIED, Cause.SOURCE_RANGES)
+        rows = np.flatnonzero(asked & ~shapes.elsewhere)
+        traffic = served_here(cells, shapes, rows, proxy)
+        marked[rows] = traffic.marked
+        self._choose(rows, traffic)
+        # what any endpoint will do for does not take those that terminate while others are ready
+        spare = np.zeros(len(marked), np.bool_)
+        spare[rows] = cells.stays[rows] & (traffic.endpoints == ENDPOINTS.index(Endpoints.ALL))
+        self.settle(spare, Verdict.NO_ROUTE, Cause.NO_LOCAL_ENDPOINT)
+        self._hairpin(cells.is_own & marked)
+        return marked
+
+    def _choose(self, rows: NDArray[np.integer], traffic: ServiceTraffic) -> None:
+        """Settle what gets no endpoint, and keep the rule."""
+        self.rule_of_service[rows], self.service_rules = traffic.rule, traffic.rules
         for answer, verdict, cause in (
             (Endpoints.NONE, Verdict.NO_ROUTE, Cause.NO_LOCAL_ENDPOINT),
             (Endpoints.UNKNOWN, Verdict.UNKNOWN, Cause.ENDPOINTS_UNKNOWN),
         ):
-            found = np.zeros(len(flows), np.bool_)
-            found[asked] = traffic.endpoints == ENDPOINTS.index(answer)
+            found = np.zeros(len(self.cause), np.bool_)
+            found[rows] = traffic.endpoints == ENDPOINTS.index(answer)
             self.settle(found, verdict, cause)
-        return marked
+
+    def _hairpin(self, own: Marks) -> None:
+        """Send back into a pod what it sent to itself: a bridge does so only if its port may."""
+        modes = [each.hairpin_mode for each in self.network.masquerades or () if isinstance(each, ReferencePlugin)]
+        if not modes or not own.any():
+            return
+        if False in modes:
+            self.settle(own, Verdict.NO_ROUTE, Cause.HAIRPIN_OFF)
+        if None in modes:
+            self.settle(own, Verdict.UNKNOWN, Cause.HAIRPIN_UNKNOWN)
+
+    def _node_ports(self) -> None:
+        """Let the proxy of another node decide, whose port was asked for."""
+        if not (self.cells.service > 0).any() or not isinstance(self.proxy, KubeProxy):
+            return
+        mine = self.shapes.elsewhere & self.open & ~self.gateway
+        if not mine.any():
+            return
+        self.settle(mine & self.shapes.leaves, Verdict.UNKNOWN, Cause.LEAVES_ELSEWHERE)
+        rows = np.flatnonzero(mine & self.open)
+        source, _ = self._source()
+        traffic = served_elsewhere(self.shapes, rows, source[rows], proxy=self.proxy, family=self.family)
+        self._choose(rows, traffic)
+        self.at_node[rows] = traffic.marked
 
     def _steer(self) -> Steering:
         """Let egress policies decide."""
@@ -286,7 +267,7 @@ class _Judgement:
         """Deliver what stays in the cluster."""
         rewritten = np.zeros(len(inside), np.bool_) if self.translation is None else self.translation.translated
         self.settle(inside & self.gateway, Verdict.VIA_GATEWAY, Cause.DELIVERED)
-        self.settle(inside & rewritten, Verdict.OK_SNAT, Cause.DELIVERED)
+        self.settle(inside & (rewritten | self.at_node), Verdict.OK_SNAT, Cause.DELIVERED)
         self.settle(inside, Verdict.OK_DIRECT, Cause.DELIVERED)
 
     # steps outside -----------------------------------------------------------------------------------------------
@@ -412,9 +393,17 @@ class _Judgement:
             np.where(self.captured | (self.cause == Cause.PROXY_REJECTS), self.cells.proxy, -1),
             self.may_take,
             self.rule_of_service,
+            self.at_node,
+            np.where(self._is_elsewhere, self.cells.service, -1),
         ]
         of_cell, first = codes_of(columns)
         return of_cell.astype(np.int32), tuple(self._decision(cell, int(fixed[cell])) for cell in first.tolist())
+
+    @property
+    def _is_elsewhere(self) -> Marks:
+        """Whether another node's proxy has its say."""
+        found = np.array([each is not None and bool(each.node_address) for each in self.cells.asked], np.bool_)
+        return np.asarray(found[self.cells.service])
 
     def _fixed_sources(self, rewritten: Marks) -> Codes:
         """Give numbers to the addresses that rules rewrite to where these are not the node's own."""
@@ -447,7 +436,7 @@ class _Judgement:
         nat = self.translators[self.nat[cell]] if self.nat[cell] >= 0 else None
         place = Place(int(cells.place[cell]))
         translated = bool(self.rewritten[cell])
-        nearby = translated and translation is not None and not translation.has_source[cell]
+        nearby = translated and translation is not None and not translation.has_source[cell] and not self.at_node[cell]
         arrives = verdict.works or cause in {Cause.NOT_GLOBAL, Cause.NO_RETURN}
         seen: Seen = Seen.NOBODY
         sources: tuple[str, ...] = ()
@@ -463,8 +452,16 @@ class _Judgement:
         proxy = self.network.proxies[proxy_place].title if held and proxy_place >= 0 else ""
         said = "" if self.leaks[cell] else words  # of what falls through it is said before
         reason = self._reason(cause, place=place, words=said, rule=mask, nat=nat)
-        if self.rule_of_service[cell] >= 0 and place.in_cluster and cause is Cause.DELIVERED:
-            reason += f" (kube-proxy: {self.service_rules[self.rule_of_service[cell]]})"
+        served = self.service_rules[self.rule_of_service[cell]] if self.rule_of_service[cell] >= 0 else ""
+        asked = cells.asked[cells.service[cell]]
+        served_at = self._node_title(cell) if asked is not None and asked.node_address else ""
+        if served_at and cause is Cause.DELIVERED:
+            reason = f"the node that was asked sends it on to an endpoint{f'; {mask}' if mask else ''}"
+        told = place.in_cluster and cause is Cause.DELIVERED
+        if served and (told or cause in {Cause.NO_LOCAL_ENDPOINT, Cause.ENDPOINTS_UNKNOWN}):
+            who = "Cilium" if isinstance(self.proxy, Cilium) else "kube-proxy"
+            served = f"{who}{f' on {served_at}' if served_at else ''}: {served}"
+            reason += f" ({served})"
         if self.may_take[cell] and verdict.works:
             reason += "; whether a transparent proxy takes it first is not known (labels)"
         if self.leaks[cell]:
@@ -474,6 +471,8 @@ class _Judgement:
             Cause.EXIT_UNKNOWN: policy,
             Cause.PROXY_REJECTS: proxy,
             Cause.NAT_DOWN: nat.title if nat else "",
+            Cause.NO_LOCAL_ENDPOINT: served,
+            Cause.SOURCE_RANGES: "kube-proxy: loadBalancerSourceRanges",
         }.get(cause, policy if self.gateway[cell] else mask)
         return Decision(
             verdict,
@@ -490,7 +489,14 @@ class _Judgement:
             proxy,
             place.name.lower(),
             bool(cells.is_same[cell]),
+            served,
+            served_at,
         )
+
+    def _node_title(self, cell: int) -> str:
+        """Name the node that the destination is on."""
+        row = int(self.cells.host[cell])
+        return f"Node/{self.cluster.nodes['name'][row]}" if row >= 0 else "another node"
 
     def _seen(
         self, cell: int, nat: BorderNAT | NAT64 | None, exits: tuple[Any, ...], fixed: str
@@ -498,6 +504,10 @@ class _Judgement:
         """Whose address arrives."""
         if nat is not None:
             return Seen.NAT, nat.addresses
+        asked = self.cells.asked[self.cells.service[cell]]
+        if self.at_node[cell] and asked is not None:  # to a pod of its own it sends from a device that is not modelled
+            own = (asked.node_address,) if asked.has_remote else ()
+            return (Seen.SEVERAL if own else Seen.UNKNOWN) if asked.has_local else Seen.NODE, own
         if self.leaves[cell] == _EXIT:
             return Seen.GATEWAY, tuple(dict.fromkeys(each.address for each in exits if each.address))
         if self.leaves[cell] == _NODE or (self.translation is not None and self.translation.translated[cell]):
@@ -521,7 +531,6 @@ class _Judgement:
         return f"{first}, then {nat.title}" if nat else first
 
 
-_EXTERNAL_LOCAL: Final = "LoadBalancer eTP Local"
 _VIA_GATEWAY: Final = VERDICTS.index(Verdict.VIA_GATEWAY)
 _LEAK: Final = VERDICTS.index(Verdict.LEAK_FALLTHROUGH)
 _BEFORE_MASQUERADING: Final = (
@@ -535,6 +544,10 @@ _BEFORE_MASQUERADING: Final = (
     Cause.POLICY,
     Cause.NO_LOCAL_ENDPOINT,
     Cause.ENDPOINTS_UNKNOWN,
+    Cause.SERVICE_PROXY_UNKNOWN,
+    Cause.SOURCE_RANGES,
+    Cause.HAIRPIN_OFF,
+    Cause.HAIRPIN_UNKNOWN,
 )
 _PLAIN: Final = tuple(VERDICTS.index(each) for each in (Verdict.OK_DIRECT, Verdict.OK_SNAT))
 _GOES_ON: Final = (_VIA_GATEWAY, _LEAK)
@@ -564,15 +577,12 @@ _WORDS: Final = {
     Cause.NAT64_UNKNOWN: "unknown because nobody said which NAT64 translators there are (nat64)",
     Cause.NO_NAT64: "no NAT64 translator takes the prefix of the destination",
     Cause.NO_LOCAL_ENDPOINT: "the Service's traffic stays on the node (policy Local), and its node has no endpoint",
-    Cause.ENDPOINTS_UNKNOWN: "unknown because the sources of kube-proxy do not say which endpoints it takes",
+    Cause.ENDPOINTS_UNKNOWN: "unknown because the sources of the Service's proxy do not say which endpoints it takes",
+    Cause.SERVICE_PROXY_UNKNOWN: "unknown because nothing tells what serves Services on the nodes (masquerades)",
+    Cause.SOURCE_RANGES: "kube-proxy lets in no source outside loadBalancerSourceRanges, and the pod's is",
+    Cause.HAIRPIN_OFF: "the bridge does not send back into a pod what came from it (hairpinMode is off)",
+    Cause.HAIRPIN_UNKNOWN: "unknown because the bridge may not send back into a pod what came from it (hairpinMode)",
+    Cause.LEAVES_ELSEWHERE: "unknown because the node that was asked may send it on to an endpoint outside the cluster",
     Cause.PROXY_UNKNOWN: "unknown because labels that are not known decide whether the pod has a transparent proxy",
     Cause.NODE_UNKNOWN: "unknown because the zone of the node it leaves from decides which border NAT it meets",
 }
-
-
-def _is_local(proxy: KubeProxy, column: NDArray[Any], family: IPFamily) -> Marks:
-    """Say which sources kube-proxy takes for pods of its node; sources are those of pods there."""
-    if proxy.detect_local_mode != "ClusterCIDR":
-        return np.ones(len(column), np.bool_)
-    first = next((text for text in proxy.cluster_cidrs if parse_address(text.partition("/")[0])[0] is family), None)
-    return np.ones(len(column), np.bool_) if first is None else addresses_in(column, [Cidr(first)])

@@ -23,8 +23,9 @@ from dsmodel.errors import InvalidInput
 from dsmodel.graph.flows import VERDICTS
 from dsmodel.graph.network import Network
 from dsmodel.graph.paths.decisions import Decision, Seen
-from dsmodel.graph.paths.destinations import Destination, members_of, read_destinations
+from dsmodel.graph.paths.destinations import Destination, read_destinations
 from dsmodel.graph.paths.groups import claims_of, groups_of
+from dsmodel.graph.paths.members import members_of
 from dsmodel.graph.paths.table import Half, half_of, named_blocks
 from dsmodel.wording import counted
 
@@ -135,14 +136,18 @@ class Paths:
             raise InvalidInput(f"chunk={chunk}: a piece has at least one pod")
         half = self.halves[IPFamily(family)]
         code = np.array([VERDICTS.index(each.verdict) for each in half.decisions] or [0], np.uint8)
-        away, same = code[half.away][:, half.column_of], code[half.same][:, half.column_of]
-        differs = {place: np.sort(half.near(place)) for place in np.flatnonzero((away != same).any(axis=0)).tolist()}
+        away = code[half.away][:, half.column_of]
+        differs = [
+            (place, pods, code[table[:, half.column_of[place]]])
+            for place in np.flatnonzero(half.is_sensitive[half.column_of]).tolist()
+            for pods, table in half.exceptions(place)
+        ]
         for first in range(0, len(self.pods), chunk):
             group = half.groups.of_pod[first : first + chunk]
             piece = away.take(group, axis=0)
-            for place, near in differs.items():
-                mine = near[slice(*np.searchsorted(near, [first, first + chunk]))] - first
-                piece[mine, place] = same[group[mine], place]
+            for place, pods, codes in differs:
+                mine = pods[slice(*np.searchsorted(pods, [first, first + chunk]))] - first
+                piece[mine, place] = codes[group[mine]]
             yield first, piece
 
     def tallies(self, family: IPFamily | str) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
@@ -170,11 +175,11 @@ class Paths:
             column = int(half.column_of[place])
             if column not in known:
                 known[column] = np.bincount(half.away[:, column], weights=size, minlength=count).astype(np.int64)
-            pods = known[column]
-            if half.is_sensitive[column]:
-                group = half.groups.of_pod[half.near(place)]
-                pods = pods - np.bincount(half.away[group, column], minlength=count)
-                pods += np.bincount(half.same[group, column], minlength=count)
+            pods = known[column].copy()
+            for near, table in half.exceptions(place):
+                group = half.groups.of_pod[near]
+                pods -= np.bincount(half.away[group, column], minlength=count)
+                pods += np.bincount(table[group, column], minlength=count)
             met = np.flatnonzero(pods)
             yield place, met, pods[met]
 
@@ -398,7 +403,8 @@ def resolve(
     cluster : Cluster
         Any.
     destinations : str, Destination, mapping or sequence of these, default "internet"
-        "internet"; addresses; CIDRs; "namespace/name" of a Service or pod; names with their addresses.
+        "internet"; addresses; CIDRs; "namespace/name" of a Service or pod; "node/name"; with a port behind a colon
+        where it decides; names with their addresses.
     network : Network, optional
         What decides beside the cluster; what its objects show if left out.
     pods : array of int, optional

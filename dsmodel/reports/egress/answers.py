@@ -236,21 +236,24 @@ class _HalfRows:
 
     def _near(self, place: int, column: int) -> Iterator[_Row]:
         """Yield the rows of a destination that pods on its own nodes reach in another way."""
-        near = np.sort(self.half.near(place))
+        exceptions = [(pods, table) for pods, table in self.half.exceptions(place) if len(pods)]
+        mark = np.zeros(len(self.cell), np.bool_)
+        for pods, _ in exceptions:
+            mark[pods] = True
+        near = np.flatnonzero(mark)
         size = np.bincount(self.cell[near], minlength=len(self.first))
-        here, at = np.unique(self.cell[near], return_index=True)
         there = np.flatnonzero(self.size > size)
         first = self.first.copy()
-        mark = np.zeros(len(self.cell), np.bool_)
-        mark[near] = True
         for cell in there[mark[first[there]]].tolist():
             own = self._sorted[self._starts[cell] : self._starts[cell + 1]]
             first[cell] = own[np.argmin(mark[own])]
-        cells = np.concatenate([there, here])
-        codes = np.concatenate([self.half.away[self.group[there], column], self.half.same[self.group[here], column]])
-        sizes = np.concatenate([self.size[there] - size[there], size[here]])
-        is_near = np.concatenate([np.zeros(len(there), np.bool_), np.ones(len(here), np.bool_)])
-        yield from self._told(place, (cells, codes, sizes, np.concatenate([first[there], near[at]])), is_near)
+        parts = [(there, self.half.away[self.group[there], column], self.size[there] - size[there], first[there])]
+        for pods, table in exceptions:
+            here, at, count = np.unique(self.cell[pods], return_index=True, return_counts=True)
+            parts.append((here, table[self.group[here], column], count, pods[at]))
+        is_near = np.arange(sum(len(part[0]) for part in parts)) >= len(there)
+        cells, codes, sizes, firsts = (np.concatenate(each) for each in zip(*parts, strict=True))
+        yield from self._told(place, (cells, codes, sizes, firsts), is_near)
 
     def _told(
         self,

@@ -9,7 +9,8 @@ from dsmodel.addresses.cidr import Cidr, IPFamily
 from dsmodel.errors import InvalidInput
 from dsmodel.graph.network import NAT64, Network
 from dsmodel.graph.paths import Destination
-from dsmodel.graph.paths.destinations import Place, State, members_of, read_destinations
+from dsmodel.graph.paths.destinations import read_destinations
+from dsmodel.graph.paths.members import Place, State, members_of
 
 V4, V6 = IPFamily.IPV4, IPFamily.IPV6
 
