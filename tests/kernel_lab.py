@@ -175,7 +175,8 @@ class Lab:
         self._ip("out", family, "route", "add", POD_CIDR[family][0], "via", here)
 
     def _serve(self) -> None:
-        own = {"node": [NODE[f][0] for f in IPFamily], "nbr": [NEIGHBOUR[f] for f in IPFamily]}
+        own = {"node": [NODE[f][0] for f in IPFamily]}
+        own |= {"pod": [POD[f] for f in IPFamily], "nbr": [NEIGHBOUR[f] for f in IPFamily]}
         own["out"] = [address for f in IPFamily for address in (NODE[f][1], *self.outside[f])]
         for name, addresses in own.items():
             words = [sys.executable, "-S", "-E", str(PEER), "serve", str(PORT), str(MARKED_PORT), "--", *addresses]
@@ -212,6 +213,20 @@ class Lab:
                 self.inside("node", restore, text=rules.iptables[family])
         if rules.nftables:
             self.inside("node", "nft", "-f", "-", text=rules.nftables)
+
+    def serve_service(self, family: IPFamily, address: str, endpoint: str, *, port: int = 0, marked: bool) -> None:
+        """Send what pods ask of a Service's address, or of a node port, to an endpoint, as kube-proxy's chains do.
+
+        The mark is what the model says; `load` takes all of it away.
+        """
+        tool, literal = ("iptables", endpoint) if family is V4 else ("ip6tables", f"[{endpoint}]")
+        for protocol in ("udp", "tcp"):
+            match = ["-d", address, "-p", protocol, *(["--dport", str(port)] if port else [])]
+            if marked:
+                mark = ("-j", "MARK", "--set-xmark", f"{MARK}/{MARK}")
+                self.inside("node", tool, "-t", "nat", "-A", "PREROUTING", *match, *mark)
+            target = ("-j", "DNAT", "--to-destination", f"{literal}:{PORT}")
+            self.inside("node", tool, "-t", "nat", "-A", "PREROUTING", *match, *target)
 
     def _tables_to_drop(self) -> str:
         """Name the tables that `load` made before, leaving those of iptables."""

@@ -3,20 +3,23 @@
 import gc
 import subprocess
 import sys
+from collections import Counter
 
 import networkx as nx
 import numpy as np
 import pytest
-from egress_clusters import cluster_of
+from egress_clusters import cluster_of, with_endpoints
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dsmodel as ds
+from dsmodel.addresses.text import format_addresses
 from dsmodel.errors import InconsistentState, InvalidInput
 from dsmodel.graph.gateways import EgressGateway, Selection
-from dsmodel.graph.masquerade import MasqueradeAgent
+from dsmodel.graph.masquerade import KubeProxy, MasqueradeAgent
 from dsmodel.graph.network import NAT64, BorderNAT, Network, TransparentProxy
 from dsmodel.graph.paths import resolve
+from dsmodel.graph.paths.members import State
 from dsmodel.graph.topology import (
     _dominators,
     _working,
@@ -90,6 +93,47 @@ def networks(draw):
 
 
 TARGETS = ["10.9.0.1", "fd99::1", "shop/cart-2", {"db": ["192.0.2.1"]}, "0.0.0.0/0"]
+
+
+def counted(paths, detail):
+    """Count, pod by pod, how many take a step out of what stands for their node, and how many come to it."""
+    names, leave, come = [*paths.cluster.nodes["name"].tolist(), ""], Counter(), Counter()
+    pools = [*paths.cluster.nodes["node_pool"].tolist(), ""]
+    for number, row in enumerate(paths.pods.tolist()):
+        node = int(paths.cluster.pods["node"][row])
+        seat = ("pool", pools[node]) if detail == "workloads" else ("node", names[node])
+        for family, half in paths.halves.items():
+            if State(int(half.members.state[0])) is not State.MEMBERS:
+                continue
+            made = paths.decision(number, 0, family)
+            leave[seat, str(family)] += len(made.parts or (made,))
+            if half.groups.has_source[number] and detail != "nodes":
+                come[seat, str(family)] += 1
+    return leave, come
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    networks(), st.sampled_from(["nodes", "workloads", "pods"]), st.sampled_from([*TARGETS[:4], "default/kubernetes"])
+)
+def test_every_step_counts_its_pods_as_one_at_a_time(net, detail, target):
+    cluster = cluster_of(NODES, PODS, labels=LABELS)
+    pods = cluster.pods["pod_ipv4"][:3]
+    texts = format_addresses(pods).to_pylist()
+    with_endpoints(cluster, "default/kubernetes", [(text, "") for text in texts])
+    if net.masquerades is not None:
+        net = net.replacing(masquerades=[KubeProxy(cluster_cidrs=("10.244.0.0/16",)), *net.masquerades])
+    paths = resolve(cluster, target, network=net)
+    graph = to_networkx(paths, detail=detail)
+    leave, come = Counter(), Counter()
+    for source, at, data in graph.edges(data=True):
+        if source[0] in {"node", "pool"}:
+            leave[source, data["family"]] += data["pods"]
+        if at[0] in {"node", "pool"}:
+            come[at, data["family"]] += data["pods"]
+    expected = counted(paths, detail)
+    assert leave == expected[0]
+    assert come == expected[1]
 
 
 @settings(max_examples=40, deadline=None)

@@ -4,11 +4,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from kernel_lab import FIXED, GATEWAY, MARK, MARKED_PORT, PORT, Lab, Unavailable, missing
 from masquerade_oracle import CLUSTER_CIDR, INTERNET, NEIGHBOUR, NODE, POD, REMOTE, cluster, deciding, flows, seen
 
 from dsmodel.addresses.cidr import IPFamily
+from dsmodel.addresses.text import parse_addresses
+from dsmodel.cluster.schema import PODS
+from dsmodel.cluster.state import Cluster
+from dsmodel.cluster.table import Table
 from dsmodel.graph.masquerade import (
     Antrea,
     AwsVpcCni,
@@ -28,6 +33,10 @@ from dsmodel.graph.masquerade import (
 from dsmodel.graph.masquerade.kube_ovn import NatPolicyRule
 from dsmodel.graph.masquerade.masquerade_agent import masquerade_agent_config
 from dsmodel.graph.masquerade.rendering import NodeView, render
+from dsmodel.graph.network import Network
+from dsmodel.graph.paths import resolve
+from dsmodel.graph.paths.decisions import Seen
+from dsmodel.graph.paths.services import Services
 from dsmodel.kube.masquerade_agent import MasqueradeAgentConfig
 
 pytestmark = pytest.mark.kernel
@@ -131,6 +140,57 @@ def test_the_kernel_agrees(name: str, lab: Lab) -> None:
             if (got[each] != address if address != "?" else got[each] not in TOWARDS_PODS[family])
         ]
         assert wrong == []
+
+
+ENDPOINTS = {"itself": POD, "a neighbour": NEIGHBOUR, "a pod elsewhere": REMOTE}
+EXTERNAL_IP = {V4: "198.51.100.80", V6: "2001:db8:80::80"}
+
+
+def service_cluster(endpoint: str, external: str) -> Cluster:
+    """The cluster with its pods, and a Service of one endpoint that has a node port and external IPs."""
+    places = {"name": ["cart", "nbr", "far"], "namespace": ["shop"] * 3, "node": np.array([0, 0, 1], np.int32)}
+    for end, family in (("ipv4", V4), ("ipv6", V6)):
+        places[f"pod_{end}"] = parse_addresses([each[family] for each in ENDPOINTS.values()], family=family)
+    held = Cluster.from_tables(CLUSTER.config, nodes=CLUSTER.nodes, pods=Table(PODS, places))
+    row = {"namespace": "shop", "name": "db", "type": "NodePort", "ip_family_policy": "PreferDualStack"}
+    held.add_services(pd.DataFrame([row | {"external_traffic_policy": external}]))
+    port = {"port": PORT, "protocol": "TCP", "nodePort": int(held.node_ports["node_port"][0])}
+    spec = {"ports": [port], "externalIPs": list(EXTERNAL_IP.values())}
+    metadata = {"name": "db", "namespace": "shop"}
+    objects = [{"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}]
+    for family in IPFamily:
+        node = "worker-2" if endpoint == "a pod elsewhere" else "worker-1"
+        one = {"addresses": [ENDPOINTS[endpoint][family]], "nodeName": node, "conditions": {"ready": True}}
+        labels = {"kubernetes.io/service-name": "db"}
+        about = {"name": f"db-{family}".lower(), "namespace": "shop", "labels": labels}
+        item = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": about}
+        objects.append({**item, "addressType": str(family), "endpoints": [one]})
+    held.objects = held.objects.adding(objects)
+    return held
+
+
+@pytest.mark.parametrize("external", ["Cluster", "Local"])
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_the_kernel_agrees_about_services(endpoint: str, external: str, lab: Lab) -> None:
+    """A pod's own node sends it on: by cluster IP, node port and external IP, to itself, beside it and elsewhere."""
+    held = service_cluster(endpoint, external)
+    number, view = int(held.node_ports["node_port"][0]), NodeView.of(held, 0)
+    rules = render([chain for family in IPFamily for chain in PROXY.chains(family, held)], view)
+    known = {"default_route": True, "routed": list(BOTH), "border": (), "nat64": ()}
+    network = Network().replacing(masquerades=[PROXY], **known)
+    for family in IPFamily:
+        own = next(text for text in Services(held).addresses(0) if (":" in text) == (family is V6))
+        literal = "{}" if family is V4 else "[{}]"
+        for address, port in ((own, PORT), (NODE[family][0], number), (EXTERNAL_IP[family], PORT)):
+            paths = resolve(held, f"{literal.format(address)}:{port}", network=network)
+            made = paths.decision(0, 0, family)
+            assert made.verdict.works, made.reason
+            lab.load(rules)
+            lab.serve_service(family, address, ENDPOINTS[endpoint][family], port=port, marked=made.translated)
+            expected = [*paths.sources([0], 0, family)] if made.seen is not Seen.UNKNOWN else TOWARDS_PODS[family]
+            asked = [(POD[family], address, protocol, port) for protocol in ("udp", "tcp")]
+            got = kernel_says(lab, asked)
+            assert set(got) <= set(expected), (address, port, got, made.reason)
 
 
 def kernel_says(lab: Lab, asked: list[tuple[str, str, str, int]]) -> list[str]:
