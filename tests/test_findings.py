@@ -1,5 +1,6 @@
 """Findings as a card: every one whole, every source that names a place a link to it."""
 
+import ast
 import pickle
 import re
 from pathlib import Path
@@ -9,8 +10,10 @@ import pytest
 
 import dsmodel as ds
 from dsmodel.cards import Link
-from dsmodel.cluster.checks.audit import ADVICE, RULES
+from dsmodel.cluster.checks.audit import ADVICE, RULES, _source_of_objects
+from dsmodel.cluster.checks.reading import READER_ADVICE
 from dsmodel.findings import Findings, findings_card, source_links
+from dsmodel.io.dump_checks import EVENTS
 from dsmodel.io.samples import sample_path
 
 KUBERNETES = "https://github.com/kubernetes/kubernetes"
@@ -147,4 +150,47 @@ def test_advice_stands_in_where_no_column_has_it() -> None:
     assert "source" not in repr(frame)
     known = Findings(frame, kube_version="1.30", rules={"b-rule": ("mend it", "RFC 6052")})
     assert repr(known).splitlines()[-2:] == ["    fix     mend it", "    source  RFC 6052"]
-    assert set(ADVICE) == {rule.name for rule in RULES}
+    assert set(ADVICE) == {rule.name for rule in RULES} | set(READER_ADVICE)
+
+
+def rules_of_the_reader() -> set[str]:
+    """Every rule that the modules which read files name."""
+    named = {rule for _, rule, _ in EVENTS.values()}
+    for path in (Path(ds.__file__).parent / "io").glob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("findings.add"):
+                named |= {str(part.value) for part in ast.walk(call.args[1]) if isinstance(part, ast.Constant)}
+            elif isinstance(call, ast.Call) and ast.unparse(call.func) == "self.add" and len(call.args) == 3:
+                rule = call.args[1]
+                named |= {rule.value} if isinstance(rule, ast.Constant) and path.name == "dump_findings.py" else set()
+    return named
+
+
+def test_every_rule_of_the_reader_has_a_way_out_and_a_source() -> None:
+    named = rules_of_the_reader()
+    assert {"cidr-not-available", "object-duplicate", "field-invalid", "ip-address-leaked"} <= named
+    assert named - {rule.name for rule in RULES} - {"rule"} == set(READER_ADVICE)
+    for rule, (fix, source) in READER_ADVICE.items():
+        assert fix, rule
+        linked = [isinstance(part, Link) for part in source_links(source, kube_version="1.36")]
+        assert all(linked) == (rule != "version-unsupported"), (
+            rule
+        )  # that one is a limit of the model, not of Kubernetes
+
+
+def test_what_the_reader_found_is_linked_too() -> None:
+    found = ds.check(ds.read_cluster(sample_path("nearly-full")))
+    (row,) = found[found["rule"] == "cidr-not-available"].drop_duplicates("source").to_dict("records")
+    assert row["fix"]
+    link, where = source_links(row["source"], kube_version="1.36")
+    assert isinstance(link, Link)
+    assert link.url.endswith("/pkg/controller/nodeipam/ipam/range_allocator.go")
+    assert str(where).startswith("read from ")
+
+
+def test_objects_of_a_plugin_lead_to_its_own_project() -> None:
+    calico = ds.cni.Calico([ds.cni.calico.IPPool("v4", ds.Cidr("10.0.0.0/24"), 26)])
+    cluster = ds.Cluster(ds.ClusterConfig.of(cluster_cidrs=["10.0.0.0/24"]), network_plugin=calico)
+    first, _ = source_links(_source_of_objects(cluster), kube_version="1.36")
+    assert isinstance(first, Link)
+    assert first.url == "https://github.com/projectcalico/calico/blob/HEAD/libcalico-go/lib/ipam/ipam.go"

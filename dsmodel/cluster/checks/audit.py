@@ -20,6 +20,7 @@ from dsmodel.cluster.checks.nodes import NODE_RULES
 from dsmodel.cluster.checks.plugins import PLUGIN_RULES
 from dsmodel.cluster.checks.pods import POD_RULES
 from dsmodel.cluster.checks.ranges import RANGE_RULES
+from dsmodel.cluster.checks.reading import READER_ADVICE
 from dsmodel.cluster.checks.rules import NamedRange, Subject, findings_table
 from dsmodel.cluster.checks.services import SERVICE_RULES
 from dsmodel.errors import CheckFailed, InvalidInput
@@ -39,8 +40,8 @@ __all__ = ["RULES", "check", "findings_at_reading", "findings_with_plugin"]
 
 RULES = (*NODE_RULES, *POD_RULES, *PLUGIN_RULES, *SERVICE_RULES, *RANGE_RULES, *ALLOW_LIST_RULES)
 
-ADVICE = {rule.name: (rule.fix, rule.source) for rule in RULES}
-"""Way out and source of each rule, by its name."""
+ADVICE = READER_ADVICE | {rule.name: (rule.fix, rule.source) for rule in RULES}
+"""Way out and source of each rule, those of the reader included, by its name."""
 
 _COLUMNS = ("severity", "rule", "object", "message", "fix", "source")
 _RANK = {"fatal": 0, "error": 1, "warning": 2, "info": 3}
@@ -174,14 +175,24 @@ def _carried(cluster: Cluster) -> list[tuple[str, str, str, str, str, str]]:
     frame = cluster.findings.to_frame()
     kept = frame[~frame["rule"].isin(judged) & (frame["severity"] != "info")]
     columns = [[str(value) for value in kept[name]] for name in ("severity", "rule", "object", "message", "file")]
-    plugin, of_objects = cluster.network_plugin, set(cluster.plugin_findings)
-    source = f"the objects of {plugin.provenance.plugin}" if plugin is not None else "objects of network plugins"
+    of_objects, source = set(cluster.plugin_findings), _source_of_objects(cluster)
     rows = []
     for *finding, file in zip(*columns, strict=True):
-        where = f"read from {file}" if file else "the reader"
         severity, rule, thing, message = finding
-        rows.append((severity, rule, thing, message, "", source if tuple(finding) in of_objects else where))
+        fix, known = READER_ADVICE.get(rule, ("", ""))
+        where = source if tuple(finding) in of_objects else f"read from {file}" if file else "the reader"
+        rows.append((severity, rule, thing, message, fix, f"{known}; {where}" if known else where))
     return rows
+
+
+def _source_of_objects(cluster: Cluster) -> str:
+    """Name what says how the objects of the network plugin are meant: the first file its model was read from."""
+    if cluster.network_plugin is None:
+        return "objects of network plugins"
+    known = cluster.network_plugin.provenance
+    project = known.version.partition(" ")[0]
+    told = f"the objects of {known.plugin}"
+    return f"{project} {known.files[0]}; {told}" if "/" in project and known.files else told
 
 
 def _named(kind: str, ranges: Iterable[str | Cidr] | Mapping[str, Any]) -> tuple[NamedRange, ...]:
