@@ -20,8 +20,8 @@ def names():
     return found
 
 
-def test_there_are_seven():
-    assert len(LINES) == 7
+def test_there_are_eight():
+    assert len(LINES) == 8
 
 
 @pytest.mark.parametrize(("question", "line"), LINES)
