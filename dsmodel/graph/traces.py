@@ -242,7 +242,7 @@ def _hops(paths: Paths, pod: str, family: IPFamily, made: Decision) -> Iterator[
     if made.policy:
         yield Hop(Role.SELECT, made.policy, source, target, made.reason if made.cause is Cause.POLICY else "")
     for hop in _ways(paths, shown, family, where=(f"Node/{node}", source, target)):
-        source = hop.source or source
+        source = hop.source  # what is not known on the way is not known at its end
         yield hop
     if steer is not None and made.served_at and made.verdict.works:
         target = steer.destination

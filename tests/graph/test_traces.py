@@ -5,10 +5,12 @@ import re
 
 import pytest
 from egress_clusters import cluster_of, with_endpoints
+from graph.gateways.fleet import WEB4, fleet
+from graph.gateways.test_cilium import EDGE, cegp
 
 import dsmodel as ds
 from dsmodel.errors import InvalidInput
-from dsmodel.graph.gateways import EgressGateway
+from dsmodel.graph.gateways import EgressGateway, read_gateways
 from dsmodel.graph.masquerade import MasqueradeAgent
 from dsmodel.graph.network import NAT64, BorderNAT, Network, TransparentProxy
 from dsmodel.graph.traces import COLUMNS, trace
@@ -56,6 +58,12 @@ CASES = [
 @pytest.mark.parametrize(("destination", "family", "changes", "expected"), CASES)
 def test_hops_by_hand(destination, family, changes, expected):
     assert hops(trace(cluster_of(), "shop/cart", destination, network=network(**changes)), family) == expected
+
+
+def test_behind_an_interface_nobody_knows_the_source():
+    cluster = fleet(cegp(gateway=EDGE | {"interface": "eth1"}))
+    found = trace(cluster, "shop/cart", WEB4, network=network(gateways=read_gateways(cluster)[0], border=[]))
+    assert hops(found, "IPv4")[-2:] == ["steer Node/edge-a", f"open {WEB4}"]  # no source: that of the pod has ended
 
 
 def test_a_service_shows_the_endpoint():
