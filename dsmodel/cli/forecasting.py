@@ -176,7 +176,8 @@ def _demand(asked: dict[str, Any]) -> tuple[Scenario, pd.DataFrame, pd.DataFrame
         if not growth.is_still:
             demands.append(Demand(kind, growth))
     if not demands:
-        raise click.UsageError("say what grows: --pods-per-week, --growth-per-month, --demand or --history")
+        words = "--nodes-per-week (pods, services, ...), --growth-per-month, --demand or --history"
+        raise click.UsageError(f"say what grows: {words}")
     return Scenario.of(start, *demands, law=asked["law"]), found, judged
 
 
