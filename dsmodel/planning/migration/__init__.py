@@ -139,9 +139,7 @@ def _refuse_guesses(config: ClusterConfig) -> None:
 def _second_ranges(config: ClusterConfig, given: Mapping[str, Any] | None) -> dict[str, Any]:
     """Read the ranges of the second family."""
     if config.is_dual_stack:
-        raise InvalidInput(
-            "the cluster is dual-stack already; to single-stack is the way back, which needs no second ranges"
-        )
+        raise InvalidInput("the cluster is dual-stack already; to single-stack is the way back, without second ranges")
     if given is not None and not isinstance(given, Mapping):
         raise InvalidInput(f"ranges={given!r}; give a mapping with pods and services")
     ranges = dict(given or {})
