@@ -15,7 +15,7 @@ from dsmodel.plots.bars import (
     save,
     utilization,
 )
-from dsmodel.plots.fans import binding_shares, fan, fan_text, save_fan
+from dsmodel.plots.fans import binding_shares, binding_shares_text, fan, fan_text, save_fan
 from dsmodel.plots.fragmentation import fragmentation, fragmentation_text
 from dsmodel.plots.maps import address_map, address_map_text
 from dsmodel.plots.paths import path, path_text
@@ -32,6 +32,7 @@ __all__ = [
     "address_map_text",
     "alt_text",
     "binding_shares",
+    "binding_shares_text",
     "fan",
     "fan_text",
     "fragmentation",

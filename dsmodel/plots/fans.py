@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-__all__ = ["binding_shares", "fan", "fan_text", "save_fan"]
+__all__ = ["binding_shares", "binding_shares_text", "fan", "fan_text", "save_fan"]
 
 _WIDTH = 7.0  # inches: the text column of a notebook
 _HEIGHT = 3.9  # inches of a fan
@@ -181,6 +181,35 @@ def binding_shares(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.set_xlabel("of trajectories in which it is full first", size=_TEXT_SIZE, color=_QUIET)
     ax.set_title("What runs out first", loc="left", size=_TEXT_SIZE + 2, weight="bold", color=_INK)
     return ax
+
+
+def binding_shares_text(frame: pd.DataFrame) -> str:
+    """Say in words what the picture of `binding_shares` shows.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As `dsmodel.reports.exhaustion` returns it.
+
+    Returns
+    -------
+    str
+        One paragraph, for the alternative text of the picture.
+
+    Raises
+    ------
+    KeyError
+        If a column is missing.
+
+    Examples
+    --------
+    >>> row = {"pool": "node blocks", "ip_family": "IPv6", "node_pool": "", "zone": "", "binds_first_ratio": 0.75,
+    ...        "exhaustion_p50": pd.Timestamp("2027-01-01")}
+    >>> binding_shares_text(pd.DataFrame([row]))[42:]
+    'node blocks, IPv6 75 %, full about 2027-01-01; nothing within the horizon 25 %.'
+    """
+    parts = [f"{name} {presentation.share(share)}{when}" for name, share, when, _ in _shares(frame)]
+    return f"What runs out first, of all trajectories: {'; '.join(parts)}."
 
 
 def save_fan(frame: pd.DataFrame, path: str | Path | BinaryIO, *, pool: str | None = None) -> None:

@@ -119,6 +119,21 @@ def test_shares_are_sorted_and_add_up(answers):
     assert [float(bar.get_width()) for bar in nothing.containers[0]] == [1.0]
 
 
+def test_shares_in_words_name_every_bar(answers):
+    for answer in answers.values():
+        frame = reports.exhaustion(answer)
+        words = plots.binding_shares_text(frame)
+        assert all(bar.get_label() in words for bar in plots.binding_shares(frame).containers[0])
+
+
+def test_every_picture_can_be_said_in_words():
+    bars = {"limits", "utilization"}  # these two share `alt_text`
+    returns = {name: getattr(getattr(plots, name), "__annotations__", {}).get("return", "") for name in plots.__all__}
+    drawn = {name for name, what in returns.items() if "Axes" in str(what)}
+    assert {"fan", "address_map", "topology"} <= drawn
+    assert {f"{name}_text" for name in drawn - bars} <= set(plots.__all__)
+
+
 def test_an_axes_is_drawn_on_and_returned(answers):
     ax = Figure(figsize=(8, 5)).add_subplot()
     assert plots.fan(reports.fans(answers["mixed"]), ax=ax) is ax
