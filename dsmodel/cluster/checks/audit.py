@@ -10,6 +10,7 @@ What it does not know: firewalls.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -180,7 +181,7 @@ def _carried(cluster: Cluster) -> list[tuple[str, str, str, str, str, str]]:
     for *finding, file in zip(*columns, strict=True):
         severity, rule, thing, message = finding
         fix, known = READER_ADVICE.get(rule, ("", ""))
-        where = source if tuple(finding) in of_objects else f"read from {file}" if file else "the reader"
+        where = source if tuple(finding) in of_objects else f"read from {PurePath(file).name}" if file else "the reader"
         rows.append((severity, rule, thing, message, fix, f"{known}; {where}" if known else where))
     return rows
 
