@@ -89,6 +89,34 @@ class Cidr:
         _fill(self, family=family, first=masked, prefix_length=prefix_length)
 
     @classmethod
+    def of(cls, text: str, *, host_bits: HostBits = "reject") -> Cidr:
+        """Read a CIDR, or an address as the block of it alone.
+
+        Parameters
+        ----------
+        text : str
+            Such as "10.0.0.0/8" or "fd00::1".
+        host_bits : {"reject", "mask"}, default "reject"
+            As of `Cidr`.
+
+        Returns
+        -------
+        Cidr
+            Of length 32 or 128 for an address.
+
+        Raises
+        ------
+        InvalidCidr
+            The text is neither.
+
+        Examples
+        --------
+        >>> Cidr.of("10.96.0.10"), Cidr.of("fd00::/64")
+        (Cidr('10.96.0.10/32'), Cidr('fd00::/64'))
+        """
+        return cls(text if "/" in text else f"{text}/{128 if ':' in text else 32}", host_bits=host_bits)
+
+    @classmethod
     def from_parts(cls, family: IPFamily, address: int, prefix_length: int, *, host_bits: HostBits = "reject") -> Cidr:
         """Build a block from numbers.
 

@@ -32,6 +32,7 @@ from dsmodel.cni.elsewhere import Elsewhere
 from dsmodel.cni.gke import is_gke, read_gke
 from dsmodel.cni.node_ranges import pod_cidr_columns
 from dsmodel.errors import InvalidField, InvalidInput
+from dsmodel.kube.command_lines import TRUE_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -175,7 +176,7 @@ def _aws_settings(env: Mapping[str, str]) -> tuple[str, list[Finding]]:
 
 def _is_true(text: str) -> bool:
     """Read a switch as Go's strconv.ParseBool does."""
-    return text in {"1", "t", "T", "true", "TRUE", "True"}
+    return text in TRUE_WORDS
 
 
 # Azure -------------------------------------------------------------------------------------------------------------
@@ -346,7 +347,7 @@ def _elsewhere(
 
 def _held(cluster: Cluster, texts: Iterable[tuple[list[str], int]]) -> dict[IPFamily, NDArray[np.int64]]:
     """Count the addresses of each node, those that pods show, and those on their way back."""
-    pods = cluster.pods
+    pods_of = {end: _pods_by_node(cluster, end) for end in ENDS.values()}
     found: dict[IPFamily, NDArray[np.int64]] = {}
     for row, (listed, leaving) in enumerate(texts):
         for family, end in ENDS.items():
@@ -354,17 +355,25 @@ def _held(cluster: Cluster, texts: Iterable[tuple[list[str], int]]) -> dict[IPFa
             cidrs = [cidr for text in mine if (cidr := _cidr(text)) is not None]
             if not cidrs:
                 continue
-            rows = np.flatnonzero(pods[f"has_pod_{end}"] & pods["holds_address"] & (pods["node"] == row))
-            used = int(np.count_nonzero(addresses_in(pods[f"pod_{end}"][rows], cidrs)))
+            used = int(np.count_nonzero(addresses_in(pods_of[end][row], cidrs)))
             counts = found.setdefault(family, np.zeros((len(cluster.nodes), 3), np.int64))
             counts[row] = sum(cidr.size for cidr in cidrs), used, leaving
     return found
 
 
+def _pods_by_node(cluster: Cluster, end: str) -> list[NDArray[Any]]:
+    """Return the addresses that pods of each node hold, sorted once for all nodes."""
+    pods = cluster.pods
+    rows = np.flatnonzero(pods[f"has_pod_{end}"] & pods["holds_address"] & (pods["node"] >= 0))
+    rows = rows[np.argsort(pods["node"][rows], kind="stable")]
+    bounds = np.searchsorted(pods["node"][rows], np.arange(1, len(cluster.nodes)))
+    return np.split(pods[f"pod_{end}"][rows], bounds)
+
+
 def _cidr(text: str) -> Cidr | None:
     """Read an address or a range; None for neither."""
     try:
-        return Cidr(text if "/" in text else f"{text}/{128 if ':' in text else 32}", host_bits="mask")
+        return Cidr.of(text, host_bits="mask")
     except InvalidInput:
         return None
 

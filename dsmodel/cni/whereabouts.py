@@ -116,7 +116,7 @@ def _read_range(entry: Mapping[str, Any], path: str) -> WhereaboutsRange:
         text = end
     try:
         cidr = Cidr(text, host_bits="mask")
-        exclude = tuple(_whole(each) for each in entry.get("exclude") or ())
+        exclude = tuple(Cidr.of(each, host_bits="mask") for each in entry.get("exclude") or ())
     except InvalidInput as error:
         raise InvalidField(f"{path}range", entry.get("range"), str(error)) from None
     if cidr.size < _FEWEST:
@@ -132,11 +132,6 @@ def _read_range(entry: Mapping[str, Any], path: str) -> WhereaboutsRange:
         if family is cidr.family and cidr.first < address < cidr.last:
             first, last = (address, last) if name == "range_start" else (first, address)
     return WhereaboutsRange(cidr, first, last, tuple(each for each in exclude if each.family is cidr.family))
-
-
-def _whole(text: str) -> Cidr:
-    """Read an exclusion: a CIDR or an address."""
-    return Cidr(text if "/" in text else f"{text}/{128 if ':' in text else 32}", host_bits="mask")
 
 
 class Whereabouts:

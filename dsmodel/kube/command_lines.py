@@ -23,7 +23,7 @@ from dsmodel.kube.versions import GATES
 if TYPE_CHECKING:
     from dsmodel.kube.versions import KubeVersion
 
-__all__ = ["CommandLine", "Finding", "parse_command_line", "words_of"]
+__all__ = ["TRUE_WORDS", "CommandLine", "Finding", "parse_command_line", "words_of"]
 
 # what Go's strconv.ParseInt reads with base 0, as pflag calls it: a 0 in front is octal, as is 0o
 _DIGITS = {
@@ -35,7 +35,7 @@ _DIGITS = {
 }
 _INT32 = range(-(2**31), 2**31)
 _LONGEST_NUMBER = 80  # digits; longer ones are out of every range
-_TRUE = {"1", "t", "T", "TRUE", "true", "True"}
+TRUE_WORDS = frozenset({"1", "t", "T", "TRUE", "true", "True"})  # of Go's strconv.ParseBool
 _FALSE = {"0", "f", "F", "FALSE", "false", "False"}
 _ALIKE = 0.88  # of difflib: a letter or two of a flag's name are wrong
 _GROUP_GATES = {"AllAlpha", "AllBeta"}
@@ -268,9 +268,9 @@ class CommandLine:
         True
         """
         text = self.values.get(name, "false")
-        if text not in _TRUE | _FALSE:
+        if text not in TRUE_WORDS | _FALSE:
             self._refuse_value(name, text, f'strconv.ParseBool: parsing "{text}": invalid syntax')
-        return text in _TRUE
+        return text in TRUE_WORDS
 
     def feature_gates(self) -> dict[str, bool]:
         """Return the gates named, finding fault with those this version does not take.
@@ -297,11 +297,11 @@ class CommandLine:
             name, separator, text = (part.strip() for part in pair.partition("="))
             if not separator:
                 self._refuse_value("feature-gates", pair, f"missing bool value for {name}")
-            elif text not in _TRUE | _FALSE:
+            elif text not in TRUE_WORDS | _FALSE:
                 words = f'invalid value of {name}={text}, err: strconv.ParseBool: parsing "{text}": invalid syntax'
                 self._refuse_value("feature-gates", pair, words)
-            elif self._takes_gate(name, on=text in _TRUE):
-                taken[name] = text in _TRUE
+            elif self._takes_gate(name, on=text in TRUE_WORDS):
+                taken[name] = text in TRUE_WORDS
         return taken
 
     def _takes_gate(self, name: str, *, on: bool) -> bool:

@@ -71,9 +71,8 @@ def _families(texts: Iterable[object]) -> set[IPFamily]:
     """Return the families of addresses and CIDRs; what cannot be read has none."""
     found = set()
     for text in texts:
-        whole = str(text) if "/" in str(text) else f"{text}/{128 if ':' in str(text) else 32}"
         try:
-            found.add(Cidr(whole, host_bits="mask").family)
+            found.add(Cidr.of(str(text), host_bits="mask").family)
         except InvalidInput:
             continue
     return found

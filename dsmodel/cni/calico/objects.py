@@ -332,9 +332,8 @@ def read_reservation(manifest: Mapping[str, Any]) -> list[Cidr]:
     """
     found = []
     for text in (manifest.get("spec") or {}).get("reservedCIDRs") or ():
-        whole = text if "/" in text else f"{text}/{128 if ':' in text else 32}"
         try:
-            found.append(Cidr(whole, host_bits="mask"))
+            found.append(Cidr.of(text, host_bits="mask"))
         except InvalidInput:
             continue
     return found

@@ -87,7 +87,7 @@ def allow_list(
     found = allowed_sources(paths, failures=failures)
     columns = [found[name].tolist() for name in ("destination", "ip_family", "source", "owner", "pods", "when")]
     rows: list[tuple[Any, ...]] = [
-        (destination, family, _cidr(source), owner, pods if when == "now" else 0, when)
+        (destination, family, Cidr.of(source), owner, pods if when == "now" else 0, when)
         for destination, family, source, owner, pods, when in zip(*columns, strict=True)
     ]
     rows = _joined(rows) if merged else rows
@@ -108,11 +108,6 @@ def _joined(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         for (destination, family, owner, when), held in alike.items()
         for block in aggregate(cidr for cidr, _ in held)
     ]
-
-
-def _cidr(text: str) -> Cidr:
-    """Read a CIDR, or an address as a block of one."""
-    return Cidr(text if "/" in text else f"{text}/{128 if ':' in text else 32}")
 
 
 def _why(owner: str, pods: int, when: str) -> str:
